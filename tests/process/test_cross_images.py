@@ -20,7 +20,7 @@ from releasemaker.errors import ReleaseError
 from releasemaker.layertrees import LayerTree, Node
 from releasemaker.source import Source
 
-pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb makes the packages of these tests")
+pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs dpkg-deb, a program of Debian")
 
 CREATED = 1_700_000_000
 LIBRARY = "opt/bailiwick/lib"
@@ -55,7 +55,7 @@ def control(name: str, architecture: str, version: str = "1.0-1") -> str:
     """Return the fields of a package."""
     return (
         f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\nMulti-Arch: {PACKAGES[name][1]}\n"
-        "Maintainer: nobody\nDescription: short\n and long\n .\n  with a line\n"
+        "Maintainer: Test <test@example.com>\nDescription: short\n and long\n .\n  with a line\n"
     )
 
 

@@ -31,7 +31,7 @@ def unpacked(release: MadeRelease, folder: Path) -> list[str]:
         image = layout.images()["linux-arm64"]
         for descriptor in image.manifest["layers"]:
             with tarfile.open(fileobj=layout.blob(descriptor["digest"]), mode="r|*") as layer:
-                # A device is for whoever runs containers.
+                # A container gets its devices from its runtime.
                 members = (member for member in layer if not member.isdev())
                 layer.extractall(folder, members=members, filter="tar")
         config = json.load(layout.blob(image.manifest["config"]["digest"]))["config"]
@@ -44,8 +44,8 @@ def unpacked(release: MadeRelease, folder: Path) -> list[str]:
     return [*own, "/usr/sbin/chroot", str(folder), "/emulator", f"/usr/bin/{program}", *arguments]
 
 
-@pytest.mark.skipif(needs.find(_EMULATOR) is None, reason=f"there is no {_EMULATOR}")
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root changes into an image")
+@pytest.mark.skipif(needs.find(_EMULATOR) is None, reason=f"needs {_EMULATOR}, of Debian's qemu-user-static")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to change into the image")
 def test_the_decision_point_for_arm64_allows_and_denies(
     release: MadeRelease, images: dict[str, str], tmp_path: Path
 ) -> None:

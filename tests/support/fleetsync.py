@@ -1,7 +1,7 @@
 """examples/fleet on clusters of one's own: the repository that it is rendered into, and what Argo CD knows of them.
 
-Standing: the tests and the demo of a fleet. There is no kubelet: whoever uses it runs the gate, or says how its pod
-ended. The repository holds what Kustomize builds, since the program that Argo CD would call is not here.
+Standing: under the tests and the demo of a fleet. There is no kubelet, so these run the gate themselves, or write how
+its pod ended. The repository holds what Kustomize builds, since the program that Argo CD would call is not here.
 """
 
 import json

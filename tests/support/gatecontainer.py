@@ -46,7 +46,7 @@ def run(
 
 
 def kubeconfig(cluster: Cluster, namespace: str, path: Path, token: str | None = None) -> Path:
-    """Write a kubeconfig of the gate's account, or of whoever has the token: what a pod has in its volume."""
+    """Write a kubeconfig with this token, by default of the gate's account: what a pod has in its volume."""
     token = token or cluster.service_account_token(namespace, ACCOUNT, (), 3600)
     raw = yaml.safe_load(cluster.kubeconfig("admin").read_text(encoding="utf-8"))
     raw["users"] = [{**user, "user": {"token": token}} for user in raw["users"]]

@@ -165,7 +165,7 @@ class PreciousWorld:
         return Answer(response.status, parsed if isinstance(parsed, dict) else {}, dict(response.headers), text)
 
     def _stands(self, path: str, body: Object) -> bool:
-        """Create an object if it is not there, and tell whether it is and nobody has deleted it."""
+        """Create an object if it is not there; tell whether it is there, and not being deleted."""
         admin = self.server.callers.admin
         if (created := admin.create(body, path)).status != 409:
             return created.status == 201

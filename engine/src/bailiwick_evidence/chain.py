@@ -17,6 +17,7 @@ from bailiwick_evidence.merkle import Forest
 MOST_BYTES: Final = 65_535
 """The maximum length of a line without its newline, which fits into an entry of a tiled log (C2SP tlog-tiles)."""
 
+_ID: Final = re.compile("[A-Za-z0-9_-]{22}")
 _LINK: Final = re.compile(
     rb'\{"log":\{"id":"([A-Za-z0-9_-]{22})","seq":(0|[1-9][0-9]{0,15}),"prev":(?:null|"([A-Za-z0-9_-]{43})")\},'
 )
@@ -39,6 +40,11 @@ class ChainLink(NamedTuple):
 def chain_id(held: bytes) -> str:
     """Return 16 random bytes as the id of a chain."""
     return base64.urlsafe_b64encode(held).rstrip(b"=").decode()
+
+
+def is_chain_id(text: str) -> bool:
+    """Tell whether a text has the form of a chain's id."""
+    return _ID.fullmatch(text) is not None
 
 
 def link(line: bytes) -> ChainLink | None:

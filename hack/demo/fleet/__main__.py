@@ -34,7 +34,7 @@ _PARTS: Final = ("kept", "state")
 
 
 def main() -> int:
-    """Play the demo. Returns 0, 1 where a step did not come out as told or could not be made."""
+    """Play the demo. Returns the exit code: 0, or 1 if a step failed or had another result than the demo says."""
     parser = argparse.ArgumentParser(prog="make demo-fleet", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--decisions", type=int, default=10_000, help="how many to make (default: %(default)s)")
     parser.add_argument("--by-hand", action="store_true", help="apply policies with kubectl, without Argo CD")
@@ -134,6 +134,6 @@ def _proven(tell: Narrator, *, by_hand: bool) -> None:
 
 
 if __name__ == "__main__":
-    # So that whoever ends this program has it end what it started.
+    # By default, a SIGTERM would leave running what this program started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     raise SystemExit(main())

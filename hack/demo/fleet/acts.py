@@ -131,13 +131,13 @@ class Acts:
         self._tell.step("Who can now?")
         for name in self._members:
             self._shell.type(*_WHO_CAN, "-n", "crm", "--direct", "--context", name, code=1)
-        self._tell.held("exit code 1: nobody can")
+        self._tell.held("exit code 1: no subject can")
 
     # ---------------------------------------------------------------- evidence
 
     def keep(self, shipping: LogShippers) -> None:
-        """Keep keys and checkpoints of both witnesses, where nobody of the clusters writes, and store what they saw."""
-        self._tell.step("An auditor keeps each witness's key, and the newest checkpoints, outside of the clusters.")
+        """Save the key and the checkpoints of each witness outside of the clusters, and store the lines that it saw."""
+        self._tell.step("An auditor saves the key and the newest checkpoints of each witness outside of the clusters.")
         with self._progress.step("Waiting for the witnesses, which look every ten seconds"):
             for name, member in self._members.items():
                 lines = member.records.read_bytes().count(b"\n")

@@ -204,5 +204,5 @@ class TestTheGameFindsIt:
         assert self.found(captive=True)
 
     def test_where_a_line_in_another_spelling_is_passed_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(lines, "_named_chain", lambda _: None)
+        monkeypatch.setattr(lines, "_named_link", lambda _: None)
         assert self.found()

@@ -10,7 +10,10 @@ from typing import Any, Final
 
 import pytest
 
+from bailiwick_evidence.audit.claims import ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.historyfold import HistoryCode, HistoryFold, HistoryReport
+from bailiwick_evidence.audit.logaudit import LogAudit
+from support.evidence.logs import WITNESS_KEY, ProcessLog
 from support.histories import MINUTE
 from support.historyworlds import LONG, WORLDS
 from support.servedhistories import ServedRun
@@ -21,6 +24,7 @@ __all__ = ["virtual_time"]
 FEW: Final = range(12)
 SEVERAL_KEYS: Final = frozenset({"two keys", "a joint limit"})
 MANY: Final = range(200)
+BRACED: Final = b"a}b"
 names = pytest.mark.parametrize("world", WORLDS)
 Records = list[dict[str, Any]]
 
@@ -118,24 +122,48 @@ async def test_a_count_that_was_changed_is_contradicted(more: int, virtual_time:
     assert found
 
 
-def test_no_line_that_no_witness_saw_explains_a_count_that_was_changed() -> None:
-    """Whoever has a folder of logs can put a file there; its chain may be so short that no witness had to come by."""
-    explained = 0
+@pytest.mark.parametrize("order", ["before", "behind"])
+def test_no_file_that_is_added_excuses_a_count_that_was_changed(order: str) -> None:
+    """An attacker who may write to a folder of logs adds a file: a chain so short that no witness had to come by, and
+    beginnings of lines, whose strings may hold braces."""
+    excused = 0
     for seed in MANY:
-        rng = Random(seed)  # noqa: S311 - a run that can be repeated
-        fold, records = HistoryFold(), spread_out(rng)
+        rng, log = Random(f"{seed} {order}"), ProcessLog()  # noqa: S311 - a run that can be repeated
+        records = spread_out(rng)
         rng.choice(records[1:])["history"][0]["count"] += rng.randint(2, 5)
-        for number, record in enumerate(records):
-            fold.add_record(record, ("witnessed", number), None)
-        witnessed = {"witnessed": len(records)}
-        alone = fold.report(witnessed).contradicted
+        for record in records:
+            log.add(**record)
+        shown, note = b"".join(log.close().lines), log.checkpoint()
+        alone = contradicted([shown], note)
         assert alone, seed
-        for number in range(rng.randint(1, 4)):
-            fold.add_record(invented(rng, records), ("invented", number), None)
-        assert fold.report(witnessed).contradicted >= alone, seed
-        explained += fold.report({}).contradicted < alone
-    # Else nothing that was invented would have explained anything.
-    assert explained > len(MANY) / 10
+        stranger = ProcessLog(7)
+        for _ in range(rng.randint(1, 4)):
+            stranger.add(**invented(rng, records))
+        added = b"".join([*(beginning_of(line) for line in log.lines[1:-1]), *stranger.lines])
+        files = [added, shown] if order == "before" else [shown, added]
+        assert alone <= contradicted(files, note), seed
+        excused += not alone <= contradicted(files, note, unseen=True)
+    # Else nothing that was invented would have excused anything.
+    assert excused > len(MANY) / 10
+
+
+def contradicted(files: list[bytes], note: str, *, unseen: bool = False) -> set[tuple[str, int] | None]:
+    """Return the lines that the audit of these files contradicts. `unseen`: as if the witness had seen none."""
+    audit, fold = LogAudit(WitnessBook((WITNESS_KEY,))), HistoryFold()
+    audit.book.add(ShownCheckpoint(note))
+    for file in files:
+        for line in (*audit.feed(file), *audit.end()):
+            fold.add(line)
+    for line in audit.finish():
+        fold.add(line)
+    return {one.place for one in fold.report({} if unseen else audit.witnessed_sizes()).findings if one.bad}
+
+
+def beginning_of(line: bytes) -> bytes:
+    """Return the beginning of a line up to a brace in its first string of the caller, by which its braces are even."""
+    beginning = line[: line.index(BRACED) + BRACED.index(b"}") + 1]
+    assert beginning.count(b"{") == beginning.count(b"}")
+    return beginning + b"\n"
 
 
 def spread_out(rng: Random) -> Records:
@@ -145,13 +173,13 @@ def spread_out(rng: Random) -> Records:
         age = None if count == 1 else rng.randint(200, 900)
         now += age or 0
         member = {"name": "exports", "object": "h-1", "seq": seq + count, "count": count, "sum": None, "age": age}
-        record = {"kind": "evaluation", "endpoint": "crm/crm-api", "decision": True, "now": now}
+        record = {"evaluation_id": BRACED.decode(), "endpoint": "crm/crm-api", "decision": True, "now": now}
         found.append({**record, "history": [{**member, "added": True}]})
     return found
 
 
 def invented(rng: Random, records: Records) -> dict[str, Any]:
-    """Return a line with a number and a time that suit whoever writes it."""
+    """Return a forged line: its author chose the number and the time."""
     made = copy.deepcopy(rng.choice(records))
     made["now"] += rng.uniform(-600, 600)
     highest = records[-1]["history"][0]["seq"]

@@ -8,8 +8,9 @@ from typing import Final
 import pytest
 
 from bailiwick_evidence.audit.chaintable import BRIEF_LINES
+from bailiwick_evidence.audit.claims import ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.findings import ChainReport, FindingCode
-from bailiwick_evidence.audit.logaudit import known_upto
+from bailiwick_evidence.audit.logaudit import LogAudit, known_upto
 from bailiwick_evidence.merkle import leaf_hash
 from bailiwick_evidence.note import SignatureType, cosign_note, verifier_key
 from support.evidence.logs import (
@@ -616,7 +617,7 @@ class TestAQuorumOfWitnesses:
 
 
 class TestWhatNoWitnessSaw:
-    """Whoever has a folder of logs can put a file there, with any chain."""
+    """An attacker who may write to a folder of logs adds a file, with any chain."""
 
     TEXT: Final = '{"endpoint":"crm-api"}'
     DIGEST: Final = f"sha256:{hashlib.sha256(TEXT.encode()).hexdigest()}"
@@ -639,3 +640,58 @@ class TestWhatNoWitnessSaw:
         files = [b"".join(ledger.lines) for ledger in (true, invented)]
         assert audited(files, [])[0].grants["crm/agr-1"]["phase"] == "Consumed"
         assert audited(files, [true.checkpoint()])[0].grants["crm/agr-1"]["phase"] == "Denied"
+
+    def test_the_beginning_of_a_line_takes_no_place_of_the_line(self) -> None:
+        """A string of the caller ends it so that its braces come out even, and no reader of JSON finds a record."""
+        even = ProcessLog().records(1)
+        even.add(evaluation_id="a}b")
+        true = even.lines[-1][:-1]
+        beginning = true[: true.index(b"a}b") + 2]
+        assert beginning.count(b"{") == beginning.count(b"}")
+        audit = LogAudit(WitnessBook((WITNESS_KEY,)))
+        seen = [line.text for line in (*audit.feed(beginning + b"\n" + b"".join(even.lines)), *audit.end())]
+        assert true in seen
+        assert beginning not in seen
+        assert audit.torn == 1
+
+    def test_a_note_takes_no_place_of_the_one_that_a_process_signed_and_a_witness_refused(self) -> None:
+        process = log()
+        note, refused = process.checkpoint(), process.signed([*process.lines[:3], b'{"other":1}\n'])
+        for shown in ((refused, "junk"), ("junk", refused)):
+            book = WitnessBook((WITNESS_KEY,))
+            for one in shown:
+                book.add(ShownCheckpoint(note, refused=one))
+            audit = LogAudit(book)
+            assert len([*audit.feed(b"".join(process.lines)), *audit.end(), *audit.finish()]) == LINES
+            (report,) = audit.reports()
+            assert places(report) == ["contradicted"]
+
+    @pytest.mark.parametrize("since", [None, BEGAN + 500])
+    def test_a_chain_that_was_set_back_before_it_was_removed_is_missing(self, since: int | None) -> None:
+        process, book = log(), WitnessBook((WITNESS_KEY,))
+        for note in (process.checkpoint(now=BEGAN + 100), process.checkpoint(5, now=BEGAN + 600)):
+            book.add(ShownCheckpoint(note))
+        (report,) = LogAudit(book).reports(since)
+        assert report.bad
+
+    def test_a_line_that_fewer_witnesses_saw_than_are_required_counts_as_unseen(self) -> None:
+        outside = TestAQuorumOfWitnesses()
+        process = ProcessLog().records(20).close()
+        notes = [process.checkpoint(15), process.checkpoint(), outside.outside(process, 12, 40)]
+        audit, _ = audited([b"".join(process.lines)], notes, outside.KEYS, quorum=2)
+        assert audit.witnessed_sizes() == {process.id: 12}
+        assert audited([b"".join(process.lines)], notes, outside.KEYS)[0].witnessed_sizes() == {process.id: 22}
+
+    def test_a_chain_of_which_all_lines_are_respelled_is_not_passed_over(self) -> None:
+        """A reader of JSON finds in them what the audit does not read, such as a checkpoint of another chain."""
+        process, other = log(), ProcessLog(5).records(3).close()
+        respelled = process.lines[2].replace(b'},"time"', b'} ,"time"')
+        _, reports = audited([b"".join(other.lines) + respelled], [other.checkpoint()])
+        assert {report.chain: places(report) for report in reports} == {
+            other.id: [],
+            process.id: ["altered", "unknown", "unclosed"],
+        }
+        # What others write has no name of a chain.
+        foreign = b'{"log":{"id":"request-17","level":"info"}}\n'
+        _, reports = audited([b"".join(other.lines) + foreign], [other.checkpoint()])
+        assert [report.chain for report in reports] == [other.id]

@@ -15,7 +15,7 @@ from bailiwick_evidence.audit.reviewfold import ReviewFold, ReviewReport
 from bailiwick_evidence.chain import ChainLink
 from support.objects import Object
 from support.signatures.keys import KeyFile
-from support.signatures.logs import DAVES, LINE, approved, at, ended, published, used
+from support.signatures.logs import DAVES, LINE, T0, approved, at, ended, published, used
 
 Change = Callable[[Object], object]
 
@@ -59,6 +59,30 @@ def test_a_line_that_no_witness_saw_enrols_nobody_earlier(registrar: KeyFile) ->
         fold.add(in_chain("t", len(true) + number, record))
     assert fold.report({}).findings == ()
     assert [one.code.value for one in fold.report({"t" * 22: len(true)}).findings] == ["unenrolled"]
+
+
+@pytest.mark.invariant(30)
+def test_a_file_that_no_witness_saw_counts_for_no_review_of_before(registrar: KeyFile) -> None:
+    """It may be one of another cluster, or one that was never in force: its registrars signed it all the same."""
+    fold = ReviewFold(Registrars(parse_registrars(registrar.line), 1, None))
+    true = [*published(registrar, 1, 0), used(approved(counted=10))]
+    for number, record in enumerate(true):
+        fold.add(in_chain("t", number, record))
+    for number, record in enumerate(published(registrar, 2, 0, LINE)):
+        fold.add(in_chain("i", number, record))
+    witnessed, moment = {"t" * 22: len(true)}, T0.timestamp()
+    assert [one.code.value for one in fold.report(witnessed, moment + 20).findings] == ["unenrolled"]
+    # It may be the newest line of the operator's log, which no witness has come by to see.
+    assert fold.report(witnessed, moment).findings == ()
+
+
+@pytest.mark.invariant(30)
+def test_reviews_that_there_was_no_room_for_leave_the_log_unproven(registrar: KeyFile) -> None:
+    registrars = Registrars(parse_registrars(registrar.line), 1, None)
+    lines = [*published(registrar, 1, 0, LINE), used(approved(reason="fine")), used(approved(reason=None))]
+    assert not folded(registrars, *lines).incomplete
+    report = folded(registrars, *lines, most=1)
+    assert (report.left_out, report.findings, report.incomplete) == (1, (), True)
 
 
 def in_chain(name: str, number: int, record: Object) -> ChainLine:
@@ -182,7 +206,7 @@ def test_files_that_there_is_no_room_for_are_counted(registrar: KeyFile, monkeyp
     monkeypatch.setattr(reviewfold, "MOST_FILES", 1)
     files = [line for serial in (1, 2, 3) for line in published(registrar, serial, serial, LINE)]
     found = folded(registrars, *files)
-    assert (found.files, found.files_left_out, found.bad) == (1, 2, True)
+    assert (found.files, found.files_left_out, found.incomplete) == (1, 2, True)
     # Files whose other parts never come are bounded too.
     monkeypatch.setattr(reviewfold, "MOST_FILES", 9)
     monkeypatch.setattr(reviewfold, "MOST_INCOMPLETE", 2)

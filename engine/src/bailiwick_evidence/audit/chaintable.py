@@ -135,7 +135,7 @@ class ChainTable:
         if self.leaves.get(link.seq + 1) is not None:
             return self.unfit.get(link.seq + 1, held) == leaf
         if held is not None:
-            return held == leaf or _begins_with(line, held)
+            return held == leaf
         before = self.leaves.get(link.seq - 1) if link.seq else None
         return None if before is None or before == link.prev else False
 
@@ -178,12 +178,6 @@ class ChainTable:
     def _add_again(self, seq: int, held: bytes, other: OtherLine, line: bytes) -> None:
         if other.leaf == held or any(one.leaf == other.leaf for one in self.others.get(seq, ())):
             self.repeated += 1
-        elif _begins_with(line, held):
-            # The earlier line was the beginning of this one, and looked whole.
-            self.torn += 1
-            self.leaves.set(seq, other.leaf)
-            self._fit(seq, other)
-            self._last = (-1, NOTHING)
         elif is_beginning(line):
             # The beginning of an earlier line.
             self.torn += 1
@@ -228,13 +222,3 @@ def line_time(line: bytes) -> float | None:
     found = _TIME.search(line)
     moment = None if found is None else times.parse_time(found[1].decode())
     return None if moment is None else moment.timestamp()
-
-
-def _begins_with(line: bytes, leaf: bytes) -> bool:
-    """Tell whether a beginning of a line has this hash, if the beginning ends as an object does."""
-    at = line.find(b"}")
-    while 0 <= at < len(line) - 1:
-        if leaf_hash(line[: at + 1]) == leaf:
-            return True
-        at = line.find(b"}", at + 1)
-    return False

@@ -114,7 +114,7 @@ class WitnessBook:
         self.clusters = dict(clusters or {})
         self.now = now
         self.refused = 0
-        self.contradictions: dict[str, str] = {}
+        self.contradictions: dict[str, dict[str, None]] = {}
         self.strangers: dict[str, str] = {}
         self._labels = frozenset(key.label for key in self.keys)
         self._claims: dict[str, dict[tuple[int, bytes], RootClaim]] = {}
@@ -127,7 +127,8 @@ class WitnessBook:
         """Return a book with the same checkpoints, to which others can be added."""
         made = WitnessBook(self.keys, self.quorum, self.clusters, self.now)
         made.refused = self.refused
-        made.contradictions, made.strangers = dict(self.contradictions), dict(self.strangers)
+        made.contradictions = {chain: dict(notes) for chain, notes in self.contradictions.items()}
+        made.strangers = dict(self.strangers)
         made._claims = {chain: dict(claims) for chain, claims in self._claims.items()}
         made._forms = {claim: dict(forms) for claim, forms in self._forms.items()}
         made._held = {chain: list(held) for chain, held in self._held.items()}
@@ -140,7 +141,8 @@ class WitnessBook:
         if counted is None:
             self.refused += 1
         elif shown.refused is not None:
-            self.contradictions[counted.claim.chain] = shown.refused
+            # No note replaces another: which one the process signed is known once its first line is read.
+            self.contradictions.setdefault(counted.claim.chain, {})[shown.refused] = None
         return counted
 
     def add_of_line(self, note: str, by: str, seq: int) -> None:
@@ -260,10 +262,6 @@ class WitnessBook:
     def checkpoints_held_of(self, chain: str) -> list[HeldCheckpoint]:
         """Return the checkpoints of a chain in lines of other chains."""
         return self._held.get(chain, [])
-
-    def witnessed_sizes(self) -> dict[str, int]:
-        """Return how many lines of each chain a witness has seen, by its largest cosigned checkpoint."""
-        return {chain: max(size for size, _ in claims) for chain, claims in self._claims.items()}
 
     @property
     def chains(self) -> frozenset[str]:

@@ -79,7 +79,7 @@ class _Judgement:
         self.vouchers = [one for one in said.vouchers if (one.size, one.root) not in others]
         self.heads = said.heads
         self.fixed = said.fixed
-        self.contradiction = said.contradiction
+        self.contradictions = said.contradictions
         self.asked = said.asked
         self.stranger = said.stranger
         self.quorum = said.quorum
@@ -292,7 +292,7 @@ class _Judgement:
             if one.size == other.size:
                 said = f"a witness cosigned two roots over {one.size} lines"
                 self.findings.append(LogFinding(FindingCode.CONTRADICTED, said))
-        if self.contradiction is not None and self.key is not None and signed_by(self.key, (self.contradiction,)):
+        if self.key is not None and signed_by(self.key, self.contradictions):
             said = "the process signed a checkpoint that contradicts an earlier one: the witness refused it"
             self.findings.append(LogFinding(FindingCode.CONTRADICTED, said))
         last = latest(self.unsigned)

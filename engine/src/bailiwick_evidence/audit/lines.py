@@ -14,10 +14,9 @@ from typing import Any, Final, NamedTuple
 import orjson
 from pydantic_core import from_json
 
-from bailiwick_evidence.chain import MOST_BYTES, ChainLink, link
+from bailiwick_evidence.chain import MOST_BYTES, ChainLink, is_chain_id, link
 
 _BEGINS: Final = b'{"log":{"id":"'
-_OPEN: Final = b"{"
 _CLOSE: Final = b"}"
 _DECISIONS: Final = (b'"kind":"evaluation"', b'"kind": "evaluation"', b'"kind":"request"', b'"kind": "request"')
 # A line of about this length is in the chain only by its hash; the line itself follows outside every chain.
@@ -49,7 +48,7 @@ class LineReader:
     """Finds lines of chains. `torn`: beginnings of lines; `foreign`: lines that are in no chain.
 
     `unchained`: the foreign lines that still look like the record of a decision; `strays`: how many of them name a
-    chain, by its id, although no process writes such a line.
+    chain, by its id, although no process writes such a line; `respelled`: the chains of which one of them has a number.
     `long`: the SHA-256, in hexadecimal, of lines that are too long for a chain.
 
     For each file in turn: `feed` its content, in pieces of any length, then call `end`; after all files, `finish`.
@@ -58,6 +57,7 @@ class LineReader:
     def __init__(self) -> None:
         self.torn = self.foreign = self.unchained = 0
         self.strays: Counter[str] = Counter()
+        self.respelled: set[str] = set()
         self.long: set[str] = set()
         self._rest = b""
         self._passed: Any = None
@@ -191,8 +191,11 @@ class LineReader:
     def _count_foreign(self, line: bytes) -> None:
         self.foreign += 1
         self.unchained += any(kind in line for kind in _DECISIONS)
-        if (chain := _named_chain(line)) is not None:
+        named = _named_link(line)
+        if named is not None and isinstance(chain := named.get("id"), str):
             self.strays[chain] += 1
+            if "seq" in named and is_chain_id(chain):
+                self.respelled.add(chain)
 
 
 def whole(line: bytes) -> ChainLine | None:
@@ -200,10 +203,8 @@ def whole(line: bytes) -> ChainLine | None:
     found = link(line)
     if found is None or not line.endswith(_CLOSE) or len(line) > MOST_BYTES:
         return None
-    # The beginning of an object has more opening braces than closing ones, unless strings contain braces.
-    if line.count(_OPEN) != line.count(_CLOSE) and not is_json(line):
-        return None
-    return ChainLine(found, line)
+    # Not by counting braces: strings contain some, so that the beginning of a line could take the line's place.
+    return ChainLine(found, line) if is_json(line) else None
 
 
 def is_beginning(line: bytes) -> bool:
@@ -238,14 +239,13 @@ def parse_line(line: bytes) -> dict[str, Any]:
     return found
 
 
-def _named_chain(line: bytes) -> str | None:
-    """Return the id of the chain to which a lenient reader would assign a line."""
+def _named_link(line: bytes) -> dict[str, Any] | None:
+    """Return the place in a chain to which a lenient reader would assign a line."""
     if line.startswith(_BEGINS):
-        return line[_ID].decode(errors="replace")
+        return {"id": line[_ID].decode(errors="replace")} | ({"seq": None} if b'"seq"' in line else {})
     try:
         found, _ = _LENIENT.raw_decode(line.decode(errors="replace").lstrip(_BLANK))
     except (ValueError, RecursionError):
         return None
     log = found.get("log") if isinstance(found, dict) else None
-    name = log.get("id") if isinstance(log, dict) else None
-    return name if isinstance(name, str) else None
+    return log if isinstance(log, dict) else None

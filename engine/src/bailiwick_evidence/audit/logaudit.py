@@ -6,6 +6,7 @@ judged of them among all.
 """
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -19,7 +20,7 @@ from bailiwick_evidence.audit.leaves import LeafTable
 from bailiwick_evidence.audit.lines import ChainLine, LineReader, parse_line
 from bailiwick_evidence.audit.removal import fill, report_removal
 from bailiwick_evidence.audit.sayings import OtherSayings
-from bailiwick_evidence.audit.vouchers import vouchers, witnessed_size
+from bailiwick_evidence.audit.vouchers import LEDGER, latest, vouchers, witnessed_size
 from bailiwick_evidence.chain import ChainLink, hash_of
 
 _KIND: Final = b'"kind":"'
@@ -113,10 +114,25 @@ class LogAudit:
             wanted |= {one.by for name in own for one in self.book.checkpoints_held_of(name)}
         return frozenset(name for name in wanted | self._joined if not self.share.keeps(name))
 
+    def witnessed_sizes(self) -> dict[str, int]:
+        """Return how many lines of each chain as many witnesses as are required have cosigned."""
+        found = {chain: latest(self.book.claims_of(chain), self.book.quorum) for chain in self.book.chains}
+        return {chain: claim.size for chain, claim in found.items() if claim is not None}
+
+    def ledger_time(self) -> float:
+        """Return when witnesses last cosigned a log of the operator; minus infinity: they never did."""
+        times = [
+            claim.time
+            for chain in self.book.chains
+            if (self.opening_of(chain) or {}).get("component") == LEDGER
+            and (claim := latest(self.book.claims_of(chain), self.book.quorum)) is not None
+        ]
+        return max(times, default=-math.inf)
+
     @property
     def grants(self) -> dict[str, Mapping[str, Any]]:
         """The members of a ledger's lines, by `namespace/name`: of lines that a witness has seen, if one has it."""
-        sizes = self.book.witnessed_sizes()
+        sizes = self.witnessed_sizes()
         found: dict[str, Mapping[str, Any]] = {}
         for grant, stated in self._grants.items():
             seen = [members for chain, (seq, members) in stated.items() if seq < sizes.get(chain, 0)]
@@ -126,7 +142,7 @@ class LogAudit:
     def count_of_chains(self, since: float | None = None) -> int:
         """Return how many reports all shares have together."""
         outside = sum(name not in self.chains for name in self.outlines)
-        return len(self.chains) + outside + sum(1 for _ in self._gone(since))
+        return len(self.chains) + outside + len(self._only_respelled()) + sum(1 for _ in self._gone(since))
 
     def _fits(self, line: ChainLine) -> bool | None:
         if not self.share.keeps(line.link.id):
@@ -153,15 +169,28 @@ class LogAudit:
         newest = max((time for time in (*ends, self.book.newest) if time is not None), default=None)
         judged = [(name, self._report(log, heads.get(name, ()), newest)) for name, log in self.chains.items()]
         found = [report for name, report in judged if self.share.owns(name)]
+        for name in filter(self.share.owns, self._only_respelled()):
+            log = ChainTable(name)
+            log.strays = self._reader.strays[name]
+            found.append(self._report(log, (), newest))
         gone = [roots for roots in self._gone(since) if self.share.owns(roots[0].chain)]
         found += [self._report_missing(roots, heads) for roots in gone]
         return sorted(found, key=ChainReport.rank)
+
+    def _only_respelled(self) -> list[str]:
+        """Return the chains of which no line is here but in a form that no process writes, and that no witness saw.
+
+        A reader of JSON finds in such a line what the audit does not read.
+        """
+        known = self.chains.keys() | self.outlines.keys() | self.book.witnessed_chains
+        return sorted(self._reader.respelled - known)
 
     def _gone(self, since: float | None) -> Iterator[list[RootClaim]]:
         """Yield the checkpoints of each chain that a witness has seen since this time, and of which no line is here."""
         for name in sorted(self.book.witnessed_chains - self.chains.keys() - self.outlines.keys()):
             roots = self.book.claims_of(name)
-            if since is None or roots[-1].ahead or roots[-1].time >= since:
+            # Of any size: its log may have been set back before it was removed.
+            if since is None or any(claim.ahead or claim.time >= since for claim in roots):
                 yield roots
 
     def _report_missing(self, roots: Sequence[RootClaim], heads: Mapping[str, Sequence[HeadClaim]]) -> ChainReport:
@@ -186,7 +215,7 @@ class LogAudit:
             held,
             heads,
             [one for one in heads if self._is_witnessed(one.by, 0) and book.may_vouch(one.by, log.id)],
-            book.contradictions.get(log.id),
+            book.contradictions.get(log.id, ()),
             bool(book.keys),
             book.strangers.get(log.id),
             book.quorum,

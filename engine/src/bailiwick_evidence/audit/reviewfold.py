@@ -6,6 +6,7 @@ review that there is no room for is not verified, and the report says how many t
 and then nothing is proven: one of them may have removed a key.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -79,9 +80,9 @@ class ReviewReport:
     files_left_out: int = 0
 
     @property
-    def bad(self) -> bool:
-        """There are findings, or there may be some that cannot be seen."""
-        return bool(self.findings or self.files_left_out)
+    def incomplete(self) -> bool:
+        """Whether there was no room for some: added lines could hide one by that."""
+        return bool(self.files_left_out or (self.verified and self.left_out))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,15 +192,15 @@ class ReviewFold:
             return
         self._reviews.setdefault(one, place)
 
-    def report(self, witnessed: Mapping[str, int]) -> ReviewReport:
+    def report(self, witnessed: Mapping[str, int], ledger_time: float = -math.inf) -> ReviewReport:
         """Return what all that was added comes to. `witnessed`: by chain, how many of its lines a witness has seen.
 
-        When a file came into force is what those lines state. Where none of them has the file, others count: the
-        newest lines are not witnessed yet.
+        When a file came into force is what those lines state. A file that none of them has came into force no earlier
+        than `ledger_time`, when a witness last saw the operator's log, in seconds since the epoch.
         """
         if not self._registrars:
             return ReviewReport(len(self._reviews), 0, self._left_out)
-        versions = list(self._versions(witnessed))
+        versions = list(self._versions(witnessed, ledger_time))
         findings = []
         for one, place in self._reviews.items():
             if (found := self._problem(one, versions)) is not None:
@@ -218,10 +219,10 @@ class ReviewFold:
             files_left_out=self._files_left_out,
         )
 
-    def _versions(self, witnessed: Mapping[str, int]) -> Iterator[_Version]:
+    def _versions(self, witnessed: Mapping[str, int], ledger_time: float) -> Iterator[_Version]:
         """Yield the files that counted, the oldest first, without those that were not signed or were put back."""
         newest: SerialFloor = NO_FLOOR
-        files = [(file, _earliest(stated.values(), witnessed)) for file, stated in self._files.items()]
+        files = [(file, _earliest(stated.values(), witnessed, ledger_time)) for file, stated in self._files.items()]
         for file, since in sorted(files, key=lambda found: found[1]):
             try:
                 keys = file.judge(self._registrars, newest)
@@ -249,11 +250,11 @@ class ReviewFold:
         return None if wrong is None else (ReviewCode.BADLY_SIGNED, wrong)
 
 
-def _earliest(stated: Iterable[_InForce], witnessed: Mapping[str, int]) -> float:
+def _earliest(stated: Iterable[_InForce], witnessed: Mapping[str, int], ledger_time: float) -> float:
     """Return when a file came into force, by the lines that a witness has seen if any of them states it."""
     every = [*stated]
     seen = [one.since for one in every if one.seq < witnessed.get(one.chain, 0)]
-    return min(seen or [one.since for one in every])
+    return min(seen) if seen else max(ledger_time, min(one.since for one in every))
 
 
 def _in_force(versions: list[_Version], moment: float | None) -> Iterator[ReviewerTrust]:

@@ -3,14 +3,14 @@
 Standing: above `claims`, under `judgement`; `logaudit` fills it. Holds: witnessed claims are separate from the others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from bailiwick_evidence.audit.claims import HeadClaim, HeldCheckpoint, RootClaim
 
 
 class OtherSayings(NamedTuple):
-    """The claims of others about a chain. `contradiction`: a checkpoint for which the witness refused the chain.
+    """The claims of others about a chain. `contradictions`: notes for which a witness is said to have refused it.
 
     `roots`: the checkpoints that witnesses cosigned; `vouchers`: those by which the chain counts as seen, see
     `vouchers.vouchers`; `held`: checkpoints in lines of other chains. `heads`: lines of other chains that name a line
@@ -28,7 +28,7 @@ class OtherSayings(NamedTuple):
     held: Sequence[HeldCheckpoint] = ()
     heads: Sequence[HeadClaim] = ()
     fixed: Sequence[HeadClaim] = ()
-    contradiction: str | None = None
+    contradictions: Collection[str] = ()
     asked: bool = True
     stranger: str | None = None
     quorum: int = 1

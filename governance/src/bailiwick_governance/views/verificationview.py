@@ -113,19 +113,33 @@ class LogVerification:
 
     @property
     def bad(self) -> bool:
-        """Whether a person must look at it: something was removed or changed, or cannot be what it says.
+        """Whether a person must look at the log: something was removed or changed, or cannot be what it says.
 
         So is a cluster that is silent, or of whose ends the log of all clusters says nothing.
         """
+        return self._forged or self._silent or self.incomplete
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether there was no room to check all counts and reviews: added lines could hide one by that."""
+        return bool(self.totals.histories.left_out) or self.totals.signed.incomplete
+
+    @property
+    def _forged(self) -> bool:
+        return bool(self.contradictions) or any(one.bad for one in self.reports)
+
+    @property
+    def _silent(self) -> bool:
         logged = self.logged
-        silent = logged is not None and (
+        return logged is not None and (
             bool(logged.findings) or any(cluster_upto(one, self.reports) is None for one in logged.clusters)
         )
-        return bool(self.contradictions) or silent or self.totals.signed.bad or any(one.bad for one in self.reports)
 
     @property
     def headline(self) -> str:
         """What can be said of all of it."""
+        if self.incomplete and not self._forged:
+            return "Not all of this log was checked, since there is too much of it: give fewer files."
         return headline(self.reports, self.upto, contradicted=self.contradictions)
 
     @property

@@ -65,12 +65,14 @@ def game(seed: int, *, captive: bool) -> Game:
 
 def answer_of(played: Game) -> Answer:
     """Have the auditor judge what is shown."""
-    _, reports = audited(played.files, played.forger.notes)
+    audit, reports = audited(played.files, played.forger.notes)
+    # Of nothing at all the command says nothing, and exits with 2.
+    anything = audit.lines > 0 or bool(audit.book.witnessed_chains)
     chains = {
         one.chain: ChainAnswer(one.intact, any(f.code is FindingCode.BRIEF for f in one.findings), one.witnessed)
         for one in reports
     }
-    return Answer(not any(one.bad for one in reports), known_upto(reports), chains)
+    return Answer(anything and not any(one.bad for one in reports), known_upto(reports), chains)
 
 
 def answer_of_command(code: int, said: Mapping[str, Any]) -> Answer:

@@ -96,7 +96,7 @@ def _verify(
     records = None if options.policies is None else _derive(options.policies, files, audit, fold)
     if writer is not None:
         writer.check(files)
-    witnessed = audit.book.witnessed_sizes()
+    witnessed = audit.witnessed_sizes()
     totals = LogTotals(
         audit.lines,
         audit.foreign,
@@ -105,7 +105,7 @@ def _verify(
         chains,
         records is not None,
         fold.report(witnessed, audit.book.clusters_of if audit.book.clusters else None),
-        reviews.report(witnessed),
+        reviews.report(witnessed, audit.ledger_time()),
         notes,
     )
     contradicted = () if records is None else tuple(map(ContradictedLine.from_record, records.contradicted))
