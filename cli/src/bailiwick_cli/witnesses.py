@@ -18,7 +18,7 @@ from bailiwick_evidence.audit.claims import (
     ShownCheckpoint,
     WitnessBook,
     checkpoints_of_objects,
-    notes_of,
+    has_signature,
 )
 from bailiwick_governance.display import talk
 from bailiwick_governance.errors import ApiError
@@ -85,7 +85,7 @@ def _refuse_quorum(trusted: ClusterKeys, quorum: int) -> None:
 def _read_file(name: str) -> Iterable[ShownCheckpoint]:
     """Read notes, ConfigMaps as kubectl prints them, or lines of JSON that hold notes."""
     text = text_of(name)
-    found = [ShownCheckpoint(note) for note in notes_of(text)] if "\N{EM DASH}" in text else []
+    found = [ShownCheckpoint(text)] if has_signature(text) else []
     if text.startswith('{"log":'):
         raise CliError(f"{name} is a log: name it among the files to verify, and its checkpoints are used")
     if text.lstrip().startswith("{") or "apiVersion:" in text:

@@ -1,13 +1,13 @@
 """Signed notes: a text with lines of signatures, Ed25519 and timestamped cosignatures of Ed25519.
 
 Source: C2SP signed-note and tlog-cosignature. Holds: a note is returned only if a requested key has signed it. Lines of
-other keys are skipped. A line of a requested key that does not verify makes the whole note invalid, but hides no other
-line from those who only collect signatures.
+other keys are skipped. A line of a requested key that does not verify makes the whole note invalid for `open_note`, but
+hides no other line from those who ask for one signature.
 """
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -131,36 +131,23 @@ def split(note: str) -> tuple[str, list[str]]:
     return text + "\n", lines
 
 
-def signers(note: str) -> list[str]:
-    """Return who claims to have signed a note: names and key ids, as a `vkey` begins. Raises `NoteError`."""
-    return [label for line in split(note)[1] if (label := signer_of(line)) is not None]
+def verified(text: str, keys: Iterable[VerifierKey], made: bytes) -> NoteSignature | None:
+    """Return the signature over a text, and whose it is; None if none of these keys made it.
 
-
-def signer_of(line: str) -> str | None:
-    """Return who claims to have made a line of a note, as a `vkey` begins; None if it is no signature."""
+    `made` is what a line has after the name: the id of a key, and the signature.
+    """
+    called = [key for key in keys if key.id == made[:_KEY_ID]]
     try:
-        name, held = _signature(line)
+        return _verify_by_one(text, called, made[_KEY_ID:]) if called else None
     except NoteError:
         return None
-    return f"{name}+{held[:_KEY_ID].hex()}"
 
 
-def signed_lines(note: str, keys: Iterable[VerifierKey]) -> list[tuple[str, NoteSignature]]:
-    """Return each line of a note that one of these keys made, with its signature. Raises `NoteError` if it is no note.
-
-    This collects signatures: a line that does not verify, which anyone can add, hides none that does.
-    """
-    text, lines = split(note)
-    known = _by_label(keys)
-    found: list[tuple[str, NoteSignature]] = []
-    for line in dict.fromkeys(lines):
-        try:
-            name, held = _signature(line)
-            if called := known.get((name, held[:_KEY_ID])):
-                found.append((line, _verify_by_one(text, called, held[_KEY_ID:])))
-        except NoteError:
-            continue
-    return found
+def signed_by(note: str, key: VerifierKey) -> bool:
+    """Tell whether any line of a note is a signature of this key: lines that others add hide none."""
+    text, _, lines = note.rpartition("\n\n")
+    held = (held for name, held in _signatures(lines.split("\n")) if name == key.name)
+    return any(verified(text + "\n", [key], one) is not None for one in held)
 
 
 def open_note(note: str, keys: Iterable[VerifierKey]) -> Note:
@@ -188,6 +175,20 @@ def _by_label(keys: Iterable[VerifierKey]) -> dict[tuple[str, bytes], list[Verif
     return known
 
 
+def signature_line(name: str, signed: str) -> str:
+    """Return a line of a note, without its newline. `signed`: the id of a key and the signature, as base64."""
+    return f"{_BEGINS}{name} {signed}"
+
+
+def _signatures(lines: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the name, and the key id with the signature, of each line that has the form of one."""
+    for line in lines:
+        try:
+            yield _signature(line)
+        except NoteError:
+            continue
+
+
 def _signature(line: str) -> tuple[str, bytes]:
     """Return the name on a line of a note, and the key id followed by the signature. Raises `NoteError`."""
     name, _, made = line.removeprefix(_BEGINS).partition(" ")
@@ -210,7 +211,7 @@ def _verify_by_one(text: str, keys: Sequence[VerifierKey], made: bytes) -> NoteS
 
 def _verify_signature(text: str, key: VerifierKey, made: bytes) -> NoteSignature:
     time = None
-    said = text.encode()
+    said = _bytes_of(text)
     if key.kind is SignatureType.COSIGNATURE:
         time, made = int.from_bytes(made[:_TIME], "big"), made[_TIME:]
         if time > _LATEST:
@@ -226,8 +227,13 @@ def _verify_signature(text: str, key: VerifierKey, made: bytes) -> NoteSignature
 
 
 def _signed_bytes(text: str, time: int) -> bytes:
-    return f"cosignature/v1\ntime {time}\n{text}".encode()
+    return _bytes_of(f"cosignature/v1\ntime {time}\n{text}")
+
+
+def _bytes_of(text: str) -> bytes:
+    # A text from JSON can have halves of characters, which nothing signs.
+    return text.encode(errors="surrogatepass")
 
 
 def _line(key: VerifierKey, made: bytes) -> str:
-    return f"{_BEGINS}{key.name} {encode_base64(key.id + made)}\n"
+    return signature_line(key.name, encode_base64(key.id + made)) + "\n"

@@ -1,6 +1,7 @@
 """Logs as a process writes them, and what a witness says of them, without a process and without a witness."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -20,6 +21,7 @@ from bailiwick_evidence.note import SignatureType, VerifierKey, cosign_note, sig
 INSTALLATION: Final = "5a1e"
 BEGAN: Final = 1_700_000_000
 WITNESS_NAME: Final = f"bailiwick/{INSTALLATION}/witness"
+_NOTE: Final = re.compile(r"(?:[^\n]+\n)+\n(?:\N{EM DASH} [^\n]+\n?)+")
 
 
 def private_key(number: int) -> Ed25519PrivateKey:
@@ -29,6 +31,11 @@ def private_key(number: int) -> Ed25519PrivateKey:
 
 WITNESS: Final = private_key(1)
 WITNESS_KEY: Final = verifier_key(WITNESS_NAME, SignatureType.COSIGNATURE, WITNESS)
+
+
+def notes_of(text: str) -> list[str]:
+    """Return the notes of a file, which are separated by empty lines."""
+    return [found[0] if found[0].endswith("\n") else found[0] + "\n" for found in _NOTE.finditer(text)]
 
 
 def written(members: dict[str, Any]) -> bytes:

@@ -48,7 +48,7 @@ def test_a_line_that_no_witness_saw_explains_no_number() -> None:
         fold.add_record(record, ("witnessed", number), None)
     # By itself it begins another life of the object, in which anything may have been counted.
     fold.add_record(line(1, 1, 300), ("invented", 0), None)
-    assert codes(fold.report({})) == ["gap"]
+    assert codes(fold.report({"witnessed": 2, "invented": 1})) == ["gap"]
     report = fold.report({"witnessed": 2})
     assert codes(report) == ["gap", "contradicted"]
     assert (report.lines, report.derived) == (3, 2)

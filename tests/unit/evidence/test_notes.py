@@ -12,7 +12,7 @@ from bailiwick_evidence.note import (
     cosign_note,
     open_note,
     sign_note,
-    signed_lines,
+    signed_by,
     split,
     verifier_key,
 )
@@ -107,8 +107,9 @@ def test_a_known_key_that_signed_something_else_spoils_the_note() -> None:
 def test_a_line_that_does_not_verify_hides_no_signature_that_is_collected(junk: str) -> None:
     text, lines = split(cosign_note(sign_note(TEXT, "log", KEY), "witness", OTHER, 5))
     note = "\n".join([text, f"\N{EM DASH} {junk}", *lines, ""])
-    found = signed_lines(note, [WITNESS])
-    assert [(line, one.key, one.time) for line, one in found] == [(lines[1], WITNESS, 5)]
+    assert signed_by(note, OURS)
+    assert signed_by(note, WITNESS)
+    assert not signed_by(note.replace(lines[1], ""), WITNESS)
     if junk.startswith("witness "):
         with pytest.raises(NoteError, match="witness does not verify"):
             open_note(note, [OURS, WITNESS])

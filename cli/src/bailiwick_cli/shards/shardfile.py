@@ -294,6 +294,6 @@ def _length_prefixed(*parts: bytes) -> bytes:
 def book_state(book: WitnessBook) -> bytes:
     """Return what a book of checkpoints holds, as bytes that are equal for equal books."""
     claims: Mapping[str, object] = {chain: book.claims_of(chain) for chain in sorted(book.chains)}
-    state = [claims, book.contradictions, book.strangers, book.refused, book.quorum]
+    state = [claims, book.contradictions, book.strangers, book.refused, book.unread, book.quorum]
     state += [[[str(key), book.clusters.get(key)] for key in book.keys]]
     return msgspec.json.encode(state, order="deterministic")

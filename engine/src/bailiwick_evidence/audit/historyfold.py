@@ -2,9 +2,10 @@
 
 Standing: beside `logaudit`, over `historyevents`. Holds: pure. Two clusters can have objects of one name, so a line of
 one never explains or contradicts a number of another. What an honest process can write is never called
-contradicted, whatever lines are missing and however far clocks are apart. What is contradicted by lines that a witness
-saw stays so, whatever other lines are added. Memory is bounded: an object that there is no room for is not folded, and
-the report says how many there are.
+contradicted, whatever lines are missing and however far clocks are apart. Lines that no witness saw neither excuse nor
+accuse those of another log: what is contradicted by lines that a witness saw stays so, and nothing else of them becomes
+so, whatever is added. Memory is bounded: an object that there is no room for is not folded, and the report says how
+many there are.
 """
 
 from bisect import bisect_left, insort
@@ -23,6 +24,8 @@ from bailiwick_evidence.historykinds import counts_at_once
 
 MOST_EVENTS: Final = 500_000
 MOST_OBJECTS: Final = 50_000
+MOST_STEPS: Final = 20_000_000
+"""How many events are folded again to compare what no witness saw."""
 _MOST_UNREADABLE: Final = 1_000
 
 ClustersOf = Callable[[str], frozenset[str]]
@@ -142,23 +145,38 @@ class HistoryFold:
         """Return what all that was added comes to. `witnessed`: by chain, how many of its lines a witness has seen.
 
         `clusters_of`: None if all chains are of one cluster.
-        Those lines are also counted by themselves: a line that no witness saw, which anybody can write, must not
-        explain a number that they contradict.
+        Those lines are also counted by themselves, since anybody can write a line that no witness saw: it must neither
+        explain a number that they contradict, nor be why one of them is contradicted. What no witness saw of a chain is
+        compared with them, and with no other such lines.
         """
         findings = list(self._unreadable)
         objects = lines = derived = 0
+        apart = _UnseenLines(witnessed, clusters_of)
         for name, every in sorted(self._events.items()):
             for cluster, events in _by_cluster(every, clusters_of):
                 folded = _ObjectFold(name, events)
                 folded.fold()
-                seen = [event for event in events if event.place[1] < witnessed.get(event.place[0], 0)]
-                if 0 < len(seen) < len(events):
-                    folded.add_contradictions(seen)
+                seen = [event for event in events if _is_seen(event, witnessed)]
+                if seen and len(seen) < len(events):
+                    folded.replace_contradictions(seen)
+                elif not seen and witnessed:
+                    folded.replace_contradictions(())
+                apart.add(name, cluster, events, folded.doubted)
                 findings += [replace(one, cluster=cluster) for one in folded.findings]
                 objects += 1
                 lines += len(events)
                 derived += len(events) - len(folded.doubted)
-        return HistoryReport(objects, lines, derived, len(self._left) + self._more, self._known, tuple(findings))
+        known = {(one.object, one.place) for one in findings if one.bad}
+        found = [one for one in apart.contradictions() if (one.object, one.place) not in known]
+        findings += found
+        derived -= len({one.place for one in found})
+        left_out = len(self._left) + self._more + apart.left_out
+        return HistoryReport(objects, lines, derived, left_out, self._known, tuple(findings))
+
+
+def _is_seen(event: ObjectEvent, witnessed: Mapping[str, int]) -> bool:
+    chain, seq = event.place
+    return seq < witnessed.get(chain, 0)
 
 
 def _by_cluster(
@@ -175,6 +193,70 @@ def _by_cluster(
         found.setdefault((min(owners), "") if len(owners) == 1 else ("", chain), []).append(event)
     for (cluster, _), part in sorted(found.items()):
         yield cluster or None, part
+
+
+class _UnseenLines:
+    """What no witness saw of each chain, to be compared with what witnesses saw of its cluster.
+
+    If the cluster of a chain is not known, it is compared with each cluster, and is contradicted if it fits in none.
+    Nobody else's line is called contradicted by it, since anyone can write such a chain.
+    """
+
+    def __init__(self, witnessed: Mapping[str, int], clusters_of: ClustersOf | None) -> None:
+        self._witnessed = witnessed
+        self._named = clusters_of is not None
+        # By the object and the cluster: what was seen, and what of it contradicts itself.
+        self._seen: dict[tuple[ObjectName, str | None], tuple[list[ObjectEvent], frozenset[tuple[str, int]]]] = {}
+        self._unseen: dict[tuple[str, str | None], dict[ObjectName, list[ObjectEvent]]] = {}
+        self._room = MOST_STEPS
+        self.left_out = 0
+
+    def add(
+        self, name: ObjectName, cluster: str | None, events: Iterable[ObjectEvent], doubted: Iterable[tuple[str, int]]
+    ) -> None:
+        """Add the events of a cluster in an object."""
+        seen: list[ObjectEvent] = []
+        for event in events:
+            if _is_seen(event, self._witnessed):
+                seen.append(event)
+            else:
+                self._unseen.setdefault((event.place[0], cluster), {}).setdefault(name, []).append(event)
+        if seen:
+            self._seen[name, cluster] = seen, frozenset(doubted)
+
+    def contradictions(self) -> list[HistoryFinding]:
+        """Return what is contradicted, at places that no witness saw."""
+        clusters = sorted({cluster for _, cluster in self._seen if cluster is not None})
+        found: list[HistoryFinding] = []
+        for (_, cluster), objects in sorted(self._unseen.items(), key=lambda one: (one[0][0], one[0][1] or "")):
+            each = [cluster] if cluster is not None or not self._named else clusters or [None]
+            tried = (self._contradicted(objects, one) for one in each)
+            # The first one stands for all of them.
+            first = next(tried)
+            found += first if first and all(tried) else []
+        return found
+
+    def _contradicted(
+        self, objects: Mapping[ObjectName, Sequence[ObjectEvent]], cluster: str | None
+    ) -> list[HistoryFinding]:
+        """Return what is contradicted of a chain, if it is of this cluster."""
+        found: list[HistoryFinding] = []
+        for name, events in objects.items():
+            seen, doubted = self._seen.get((name, cluster), ([], frozenset()))
+            self._room -= len(seen) + len(events)
+            if self._room < 0:
+                self.left_out += 1
+                continue
+            folded = _ObjectFold(name, [*seen, *events])
+            folded.fold()
+            own = {event.place for event in events}
+            bad = [one for one in folded.findings if one.bad and one.place not in doubted]
+            if others := [one for one in bad if one.place not in own]:
+                # A line that a witness saw is not contradicted by one that it did not see, but the other way round.
+                said = f"by this log, {_named(others[0].place)}, which a witness saw, could not be: {others[0].said}"
+                bad = [replace(others[0], said=said, place=events[0].place), *(one for one in bad if one.place in own)]
+            found += [replace(one, cluster=cluster) for one in bad]
+        return found
 
 
 @dataclass(slots=True)
@@ -233,13 +315,12 @@ class _ObjectFold:
             # A life that follows another one begins with its first number.
             self._fold_life(life.in_order, 1 if number else None)
 
-    def add_contradictions(self, events: Iterable[ObjectEvent]) -> None:
-        """Add what contradicts itself among these events, where nothing was found yet."""
+    def replace_contradictions(self, events: Iterable[ObjectEvent]) -> None:
+        """Take what contradicts itself among these events alone, in place of what does so among all."""
         alone = _ObjectFold(self.name, events)
         alone.fold()
-        bad = [finding for finding in alone.findings if finding.bad and finding.place not in self.doubted]
-        self.findings += bad
-        self.doubted |= alone.doubted
+        self.findings = [one for one in self.findings if not one.bad] + [one for one in alone.findings if one.bad]
+        self.doubted = alone.doubted
 
     def _fold_life(self, life: Sequence[ObjectEvent], start: int | None) -> None:
         owners: dict[int, ObjectEvent] = {}
@@ -407,3 +488,7 @@ def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _spelled(place: tuple[str, int]) -> str:
     return f"line {place[1]} of chain {place[0]}"
+
+
+def _named(place: tuple[str, int] | None) -> str:
+    return "a line" if place is None else _spelled(place)

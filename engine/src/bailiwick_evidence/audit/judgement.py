@@ -62,7 +62,9 @@ class _Judgement:
         self.log = log
         self.key = key_of(log)
         self.cosigned = said.roots
-        self.unsigned = [one for one in said.roots if not signed_by(self.key, one.notes)]
+        unsigned = [one for one in said.roots if not signed_by(self.key, one.notes)]
+        self.unsigned = [one for one in unsigned if not one.left_out]
+        self.unread = [one for one in unsigned if one.left_out]
         others = {(one.size, one.root) for one in self.unsigned}
         # The key may be what was changed: then no checkpoint is signed with it.
         if len(self.unsigned) == len(said.roots):
@@ -299,6 +301,12 @@ class _Judgement:
         if last is not None and 0 not in self.altered:
             said = f"the checkpoint over {last.size} lines is not signed by the process that opened the chain"
             self.findings.append(LogFinding(FindingCode.FORGED, said))
+        if (one := latest(self.unread)) is not None:
+            said = (
+                f"whether the process signed the checkpoint over {one.size} lines is not known: {one.left_out} of the"
+                " lines in its name were left out, since there are too many"
+            )
+            self.findings.append(LogFinding(FindingCode.UNKNOWN, said))
 
     def _ends(self, witnessed: RootClaim | None, upto: int | None, ended: float | None) -> None:
         log, size = self.log, self.log.leaves.size

@@ -20,7 +20,7 @@ from bailiwick_evidence.audit.leaves import LeafTable
 from bailiwick_evidence.audit.lines import ChainLine, LineReader, parse_line
 from bailiwick_evidence.audit.removal import fill, report_removal
 from bailiwick_evidence.audit.sayings import OtherSayings
-from bailiwick_evidence.audit.vouchers import LEDGER, latest, vouchers, witnessed_size
+from bailiwick_evidence.audit.vouchers import LEDGER, known_until, latest, vouchers, witnessed_size
 from bailiwick_evidence.chain import ChainLink, hash_of
 
 _KIND: Final = b'"kind":"'
@@ -120,12 +120,12 @@ class LogAudit:
         return {chain: claim.size for chain, claim in found.items() if claim is not None}
 
     def ledger_time(self) -> float:
-        """Return when witnesses last cosigned a log of the operator; minus infinity: they never did."""
+        """Return when witnesses last cosigned a log of the operator, by times that have come; else minus infinity."""
         times = [
-            claim.time
+            time
             for chain in self.book.chains
             if (self.opening_of(chain) or {}).get("component") == LEDGER
-            and (claim := latest(self.book.claims_of(chain), self.book.quorum)) is not None
+            and (time := known_until(self.book.claims_of(chain), self.book.quorum)) is not None
         ]
         return max(times, default=-math.inf)
 
@@ -161,7 +161,8 @@ class LogAudit:
         self._witnessed = {name: self._witnessed_size(name) for name in self._naming()}
         heads: dict[str, list[HeadClaim]] = {}
         for claim in self._heads:
-            if self.book.may_accuse(claim.by, claim.chain):
+            # Anyone can write a log that no witness saw.
+            if self._is_witnessed(claim.by, 0) and self.book.may_accuse(claim.by, claim.chain):
                 heads.setdefault(claim.chain, []).append(claim)
         for name, log in self.chains.items():
             log.strays = self._reader.strays[name]
@@ -214,7 +215,7 @@ class LogAudit:
             vouchers(log, roots, vouching, book.quorum, self._is_witnessed),
             held,
             heads,
-            [one for one in heads if self._is_witnessed(one.by, 0) and book.may_vouch(one.by, log.id)],
+            [one for one in heads if book.may_vouch(one.by, log.id)],
             book.contradictions.get(log.id, ()),
             bool(book.keys),
             book.strangers.get(log.id),

@@ -14,10 +14,11 @@ from typing import Final, NamedTuple
 
 from bailiwick_api import times
 from bailiwick_evidence.audit.claims import AHEAD_SECONDS, ShownCheckpoint, WitnessBook
+from bailiwick_evidence.audit.cosignatures import cosigned_in
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
 from bailiwick_evidence.clusterlog.tiles import FULL_WIDTH, BundleError, bundle_path, entries_of
 from bailiwick_evidence.merkle import Forest, leaf_hash
-from bailiwick_evidence.note import NoteError, NoteSignature, SignatureType, VerifierKey, open_note, signers, split
+from bailiwick_evidence.note import NoteError, NoteSignature, SignatureType, VerifierKey, open_note, split
 
 _MOST_LABELS: Final = 8
 """How many keys are named that were not given."""
@@ -41,6 +42,8 @@ class ClusterLogCode(StrEnum):
     """It is smaller than an earlier checkpoint of it."""
     CONTRADICTED = "contradicted"
     """An earlier checkpoint has another root over as many entries."""
+    UNREADABLE = "unreadable"
+    """An entry names the key of a cluster, and is no signed checkpoint: a checkpoint may have been spoiled."""
     SILENT = "silent"
     """It has no checkpoint of a cluster that is new enough, or is itself too old."""
 
@@ -72,7 +75,8 @@ class LoggedCluster:
 
     It is in seconds since the epoch; None: fewer did.
 
-    `ahead`: how many of its checkpoints are from the future. `silent`: no checkpoint is new enough.
+    `ahead`: how many of its checkpoints are from the future. `silent`: no checkpoint is new enough. `unreadable`: how
+    many entries name its key, and cannot be read.
     """
 
     name: str
@@ -80,6 +84,7 @@ class LoggedCluster:
     newest: int | None = None
     ahead: int = 0
     silent: bool = True
+    unreadable: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,7 @@ class ClusterLogReport:
     `clusters`: what it has of each that was expected. `others`: checkpoints that are cosigned by none of their keys,
     `labels`: by which keys these claim to be, as a `vkey` begins; no more than a few are named.
     `refused`: entries that are no checkpoints, or with a cosignature of one of these keys that does not verify.
+    A cosignature that verifies counts, whatever else is in its entry.
     """
 
     origin: str
@@ -103,7 +109,8 @@ class ClusterLogReport:
     @property
     def forged(self) -> int:
         """How many findings show that the log is not what it was, or is not the one that witnesses saw."""
-        return sum(found.code is not ClusterLogCode.SILENT for found in self.findings)
+        harmless = {ClusterLogCode.SILENT, ClusterLogCode.UNREADABLE}
+        return sum(found.code not in harmless for found in self.findings)
 
 
 def checkpoint_of_log(note: str, key: VerifierKey) -> Checkpoint:
@@ -149,7 +156,6 @@ class _Reading:
         self._book = book
         self._now = now
         self._clusters = {name: LoggedCluster(name) for name in sorted({*book.clusters.values()})}
-        self._labels = {key.label for key in book.clusters}
         self._findings: list[ClusterLogFinding] = []
         # When each witness of a cluster cosigned last, by name.
         self._seen: dict[str, dict[str, int]] = {name: {} for name in self._clusters}
@@ -172,11 +178,12 @@ class _Reading:
         if larger := max((size for size in self._earlier if size > head.size), default=None):
             said = f"it has {head.size} entries, and an earlier checkpoint of it has {larger}"
             self._find(ClusterLogCode.ROLLED_BACK, said)
+        self._find_unreadable()
         self._judge_age(witnessed, complete=complete)
         return ClusterLogReport(
             head.origin,
             head.size if complete else None,
-            witnessed,
+            None if witnessed is None or self._is_ahead(witnessed) else min(witnessed, int(self._now)),
             tuple(self._findings),
             tuple(self._clusters.values()),
             self._others,
@@ -207,32 +214,47 @@ class _Reading:
     def _take(self, entry: bytes) -> None:
         """Take an entry: a checkpoint of the clusters whose keys cosigned it, of another one, or none."""
         note = entry.decode(errors="replace")
-        called = _signers_of_chain(note)
-        if called is None:
+        found = cosigned_in(note, self._book.keys)
+        if found.notes:
+            for counted in self._book.add_found(ShownCheckpoint(note), found):
+                for one in counted.signatures:
+                    self._count(self._clusters[self._book.clusters[one.key]], counted.claim.chain, one)
+        elif found.keys:
+            self._book.add_found(ShownCheckpoint(note), found)
             self._refused += 1
-        elif self._labels.isdisjoint(called):
+            if not _is_checkpoint(note):
+                for name in {self._book.clusters[key] for key in found.keys}:
+                    self._clusters[name].unreadable += 1
+        elif found.unsigned and (labels := found.unsigned[0].labels):
             self._others += 1
-            new = (label for label in called if label not in self._strangers)
+            new = (label for label in labels if label not in self._strangers)
             self._strangers.update(islice(new, _MOST_LABELS - len(self._strangers)))
-        elif (counted := self._book.add(ShownCheckpoint(note))) is None:
-            self._refused += 1
         else:
-            for one in counted.signatures:
-                self._count(self._clusters[self._book.clusters[one.key]], counted.claim.chain, one)
+            self._refused += 1
 
     def _count(self, cluster: LoggedCluster, chain: str, one: NoteSignature) -> None:
         """Count a cosignature of a cluster's key."""
         cluster.chains.add(chain)
         time, seen = one.time or 0, self._seen[cluster.name]
-        if time > self._now + AHEAD_SECONDS:
+        if self._is_ahead(time):
             cluster.ahead += 1
         else:
-            seen[one.key.name] = max(time, seen.get(one.key.name, 0))
+            # A clock that is ahead a little says no more than that it was seen now.
+            seen[one.key.name] = max(min(time, int(self._now)), seen.get(one.key.name, 0))
+
+    def _is_ahead(self, time: int) -> bool:
+        return time > self._now + AHEAD_SECONDS
+
+    def _find_unreadable(self) -> None:
+        for cluster in self._clusters.values():
+            if count := cluster.unreadable:
+                entries = "an entry names its key, and is" if count == 1 else f"{count} entries name its key, and are"
+                self._find(ClusterLogCode.UNREADABLE, f"cluster {cluster.name}: {entries} no signed checkpoint")
 
     def _judge_age(self, witnessed: int | None, *, complete: bool) -> None:
         oldest = self._now - self._trust.longest
-        if witnessed is not None and not oldest <= witnessed <= self._now + AHEAD_SECONDS:
-            when = "from the future" if witnessed > self._now else "too old"
+        if witnessed is not None and (witnessed < oldest or self._is_ahead(witnessed)):
+            when = "from the future" if self._is_ahead(witnessed) else "too old"
             said = f"the log: its last cosignature is {when}, {times.epoch_stamp(witnessed)}"
             self._find(ClusterLogCode.SILENT, said)
         for cluster in self._clusters.values():
@@ -250,14 +272,12 @@ class _Reading:
         self._findings.append(ClusterLogFinding(code, said))
 
 
-def _signers_of_chain(note: str) -> list[str] | None:
-    """Return who else claims to have signed the checkpoint of a process, as a `vkey` begins; None: it is none."""
+def _is_checkpoint(note: str) -> bool:
+    """Tell whether an entry has the form of the signed checkpoint of a process."""
     try:
-        origin = Checkpoint.parse(split(note)[0]).origin
-        others = [label for label in signers(note) if not label.startswith(f"{origin}+")]
-        return None if chain_of(origin) is None else others
+        return chain_of(Checkpoint.parse(split(note)[0]).origin) is not None
     except NoteError:
-        return None
+        return False
 
 
 def _entries(size: int, bundles: BundleReader) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 """`audit checkpoint`: the newest checkpoint of each chain that a witness cosigned, as notes, to be kept elsewhere.
 
 Holds: nothing leaves here that no trusted witness cosigned; of a witness that contradicted itself both sides are kept.
+What is to be kept in a log and cannot be is an error, since nobody would miss it there.
 """
 
 import hashlib
@@ -53,6 +54,7 @@ def run(options: CheckpointFlags) -> int:
             talk(
                 f"warning: {too_long} checkpoints are not written: with their signatures they are too long for an entry"
             )
+        if too_long or audit.book.refused or audit.book.unread:
             return Exit.NO
     last = times.epoch_stamp(max(claim.time for claim in found))
     talk(f"checkpoints of {len({claim.chain for claim in found})} chains, the latest from {last}")
