@@ -1,15 +1,18 @@
 """What `audit verify` refuses of a log of all clusters: it exits with 2, and says what to set."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from bailiwick_evidence.base64text import encode_base64
-from bailiwick_evidence.note import MOST_BYTES
+from bailiwick_evidence.clusterlog.tiles import MOST_ENTRY
+from bailiwick_evidence.note import cosign_note, sign_note, split
 from support import commandline
 from support.commandline import Ran
-from support.evidence.tilelogs import EAST, EAST_KEY, LOG_KEY, WEST_KEY, log_files, process_log
+from support.evidence.logs import BEGAN
+from support.evidence.tilelogs import EAST, EAST_KEY, LOG_KEY, WEST, WEST_KEY, log_files, process_log
 
 # Where a word has @, the files of the test are.
 LOG: Final = "--cluster-log @clusters --cluster-log-key @log.vkey"
@@ -67,6 +70,18 @@ def test_other_verbs_take_the_keys_of_one_cluster(folder: Path, verb: str) -> No
     assert (ran.code, f"only {NAMED}" in ran.err) == (2, True), ran
 
 
+def test_a_cluster_of_which_nothing_is_here_is_named_with_a_nonzero_exit(folder: Path) -> None:
+    log = process_log().records(5).close()
+    (folder / "east.log").write_bytes(b"".join(log.lines))
+    (folder / "east.notes").write_text(log.checkpoint(by=EAST))
+    words = ["audit", "verify", f"{folder}/east.log", "--checkpoints", f"{folder}/east.notes"]
+    alone = commandline.run(*words, "--witness-key", f"east={folder}/east.vkey")
+    assert alone.code == 0, alone
+    ran = commandline.run(*words, *BOTH.replace("@", f"{folder}/").split())
+    assert (ran.code, ran.out.splitlines()[0]) == (1, "Nothing is known of what was removed or changed in west."), ran
+    assert "Cluster west: absent: no checkpoint that its witness cosigned is here" in ran.out, ran
+
+
 def entries_of(folder: Path, note: str) -> tuple[Ran, list[str]]:
     """Write the entries of what a cluster has, which is one note; return what ran, and the entries."""
     (folder / "checkpoints.notes").write_text(note)
@@ -82,9 +97,34 @@ def test_an_entry_has_the_signatures_of_the_process_and_the_witness_alone(folder
     assert (ran.code, entries) == (0, [note]), ran
 
 
+def test_a_note_that_is_refused_exits_with_1_and_the_others_are_written(folder: Path) -> None:
+    """A job that goes on would not say that a checkpoint is missing in the log."""
+    note, other = process_log().records(5).checkpoint(by=EAST), process_log(3).records(2).checkpoint(by=WEST)
+    ran, entries = entries_of(folder, f"{note}\n{other}")
+    assert (ran.code, entries, "warning: 1 checkpoints are not used" in ran.err) == (1, [note], True), ran
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        lambda note: note.replace("\n", "\r\n"),
+        lambda note: note.replace("\n\n", "\n\n\n"),
+        lambda note: note + "\N{EM DASH} junk\ttab\n",
+        lambda note: note + "\N{EM DASH} junk AAAA\n" * 70,
+    ],
+    ids=["CRLF", "an empty line", "a tab", "70 lines"],
+)
+def test_an_entry_has_the_form_of_a_note_whatever_form_the_note_has(
+    folder: Path, spoiled: Callable[[str], str]
+) -> None:
+    note = process_log().records(5).checkpoint(by=EAST)
+    ran, entries = entries_of(folder, spoiled(note))
+    assert (ran.code, entries) == (0, [note]), ran
+
+
 def test_a_checkpoint_that_is_too_long_for_an_entry_is_left_out_and_exits_with_1(folder: Path) -> None:
-    log = process_log().records(5)
-    note = f"{log.checkpoint(by=EAST)}\N{EM DASH} {log.origin} "
-    room = (MOST_BYTES - len(note) - 1) // 4 * 3
-    ran, entries = entries_of(folder, f"{note}{encode_base64(bytes(room))}\n")
+    text = f"{split(process_log().records(5).checkpoint(by=EAST))[0]}{'x' * MOST_ENTRY}\n"
+    log = process_log()
+    note = cosign_note(sign_note(text, log.origin, log.key), EAST_KEY.name, EAST, BEGAN)
+    ran, entries = entries_of(folder, note)
     assert (ran.code, entries, "warning: 1 checkpoints are not written" in ran.err) == (1, [], True), ran

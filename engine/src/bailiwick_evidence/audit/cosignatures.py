@@ -127,7 +127,7 @@ class _Reading:
     def _try(self, line: _Line, begins: Iterable[_Begin]) -> bool:
         """Tell whether a line is a cosignature of one of these checkpoints, and keep it there."""
         for begin in begins:
-            for text in self._texts(begin):
+            for text in self._texts(begin, line.at):
                 if self._room <= 0:
                     self._unread = True
                     return False
@@ -137,18 +137,19 @@ class _Reading:
                 self._room -= 1
         return False
 
-    def _texts(self, begin: _Begin) -> Iterator[str]:
-        """Yield what may be the signed text of a checkpoint: its three lines, or more of them up to an empty one."""
+    def _texts(self, begin: _Begin, until: int) -> Iterator[str]:
+        """Yield what may be the signed text of a checkpoint: its three lines, or more of them.
+
+        These end at the first empty line or, as in a signed note, at the last one before the signatures.
+        """
         if begin.at in self._cosigned:
             yield self._cosigned[begin.at][0]
             return
         text = begin.checkpoint.text()
         yield text
         if self._shown.startswith(text, begin.at):
-            at = self._shown.find("\n\n", begin.end + 1)
-            while at >= 0:
-                yield self._shown[begin.at : at + 1]
-                at = self._shown.find("\n\n", at + 1)
+            ends = [find("\n\n", begin.end + 1, until) for find in (self._shown.find, self._shown.rfind)]
+            yield from dict.fromkeys(self._shown[begin.at : end + 1] for end in ends if end >= 0)
 
     def _lines_of(self, keys: Sequence[VerifierKey]) -> Iterator[_Line]:
         """Yield the lines in the name of given keys, each once."""

@@ -264,7 +264,7 @@ class _Reading:
             # What entries would say that are not here is not known.
             if cluster.silent and complete:
                 since = "" if cluster.newest is None else f" since {times.epoch_stamp(cluster.newest)}"
-                ahead = f"; {cluster.ahead} are from the future, and do not count" if cluster.ahead else ""
+                ahead = f"; cosignatures from the future, which do not count: {cluster.ahead}" if cluster.ahead else ""
                 said = f"cluster {cluster.name}: no checkpoint{since}{ahead}"
                 self._find(ClusterLogCode.SILENT, said)
 

@@ -21,11 +21,14 @@ _NAMED: Final = 3
 def cluster_log_lines(log: ClusterLogReport, reports: Sequence[ChainReport]) -> Iterator[Line]:
     """Yield what is said of the log, of its findings, and of each cluster."""
     result = ("not intact", "red") if log.forged else ("intact", "green")
-    size = "" if log.size is None else f"; {log.size} entries"
+    size = "" if log.size is None else f"; {_counted(log.size, 'entry', 'entries')}"
     upto = "" if log.witnessed is None else f", witnessed up to {times.epoch_stamp(log.witnessed)}"
     named = f": {', '.join(map(visible, log.labels[:_NAMED]))}" if log.labels else ""
-    left = f"; {log.others} entries cosigned by keys that you did not give{named}" if log.others else ""
-    left += f"; {log.refused} entries that do not count" if log.refused else ""
+    left, entries = "", ("entry", "entries")
+    if log.others:
+        left += f"; {_counted(log.others, *entries)} cosigned by keys that you did not give{named}"
+    if log.refused:
+        left += f"; {_counted(log.refused, *entries)} without a signature that counts"
     yield [(f"Cluster log {visible(log.origin)}: ", "bold"), result, (f"{size}{upto}{left}", "")]
     for found in log.findings:
         yield [("  ", ""), (found.code.value, "red"), (f": {visible(found.said)}", "")]
@@ -52,6 +55,7 @@ def cluster_log_object(log: ClusterLogReport, reports: Sequence[ChainReport]) ->
                 "newest": _stamp(cluster.newest),
                 "fromTheFuture": cluster.ahead,
                 "silent": cluster.silent,
+                "entriesUnreadable": cluster.unreadable,
                 "cut": cut_chains(cluster, reports),
             }
             for cluster in log.clusters
@@ -70,8 +74,9 @@ def _is_of(cluster: LoggedCluster, report: ChainReport) -> bool:
 
 def _cluster_line(log: ClusterLogReport, cluster: LoggedCluster, reports: Sequence[ChainReport]) -> Line:
     head = (f"Cluster {visible(cluster.name)}: ", "bold")
-    chains = f"; {len(cluster.chains)} chains in the cluster log"
-    ahead = f"; {cluster.ahead} checkpoints from the future, which do not count" if cluster.ahead else ""
+    chains = f"; {_counted(len(cluster.chains), 'chain', 'chains')} in the cluster log"
+    ahead = _counted(cluster.ahead, "cosignature", "cosignatures")
+    ahead = f"; {ahead} from the future, without a time that counts" if cluster.ahead else ""
     if cluster.newest is None:
         return [head, ("not in the cluster log", "red"), (ahead, "")]
     chains += f", the newest checkpoint from {times.epoch_stamp(cluster.newest)}{ahead}"
@@ -91,9 +96,16 @@ def _uncut_upto(log: ClusterLogReport, cluster: LoggedCluster, reports: Sequence
 
 
 def cluster_upto(cluster: LoggedCluster, reports: Sequence[ChainReport]) -> int | None:
-    """Return up to when what is known of a cluster holds, and no later than what the log has of it; None: never."""
+    """Return up to when what is known of a cluster holds, and no later than what the log has of it; None: never.
+
+    An entry that cannot be read may have had a checkpoint that shows a cut.
+    """
     upto = known_upto([one for one in reports if _is_of(cluster, one)])
-    return None if upto is None or cluster.newest is None else min(upto, cluster.newest)
+    return None if upto is None or cluster.newest is None or cluster.unreadable else min(upto, cluster.newest)
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def _stamp(time: int | None) -> str | None:

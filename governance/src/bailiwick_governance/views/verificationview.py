@@ -33,7 +33,8 @@ class LogTotals:
     """What is said of all of the log. `outside`: lines in no chain; `torn`: lines that were cut, by themselves.
 
     `refused`: checkpoints that no witness cosigned. `chains`: how many reports there are. `derived`: decisions were
-    derived again. `hints`: what would tell more.
+    derived again. `hints`: what would tell more. `unread`: texts of checkpoints that were not read to their end.
+    `absent`: clusters whose keys were given, and of which no checkpoint is here.
     """
 
     lines: int
@@ -45,6 +46,8 @@ class LogTotals:
     histories: HistoryReport
     signed: ReviewReport
     hints: tuple[str, ...] = ()
+    unread: int = 0
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +118,15 @@ class LogVerification:
     def bad(self) -> bool:
         """Whether a person must look at the log: something was removed or changed, or cannot be what it says.
 
-        So is a cluster that is silent, or of whose ends the log of all clusters says nothing.
+        So is a cluster that is absent or silent, or of whose ends the log of all clusters says nothing.
         """
-        return self._forged or self._silent or self.incomplete
+        return self._forged or self._silent or self.incomplete or bool(self.totals.absent)
 
     @property
     def incomplete(self) -> bool:
-        """Whether there was no room to check all counts and reviews: added lines could hide one by that."""
-        return bool(self.totals.histories.left_out) or self.totals.signed.incomplete
+        """Whether there was no room to check all of it: added lines could hide something by that."""
+        totals = self.totals
+        return bool(totals.unread or totals.histories.left_out) or totals.signed.incomplete
 
     @property
     def _forged(self) -> bool:
@@ -136,10 +140,19 @@ class LogVerification:
         )
 
     @property
+    def _unknown(self) -> tuple[str, ...]:
+        """The clusters of whose ends nothing is known."""
+        clusters = () if self.logged is None else self.logged.clusters
+        unknown = {one.name for one in clusters if cluster_upto(one, self.reports) is None}
+        return tuple(sorted(unknown.union(self.totals.absent)))
+
+    @property
     def headline(self) -> str:
         """What can be said of all of it."""
         if self.incomplete and not self._forged:
             return "Not all of this log was checked, since there is too much of it: give fewer files."
+        if self._unknown and not self._forged:
+            return f"Nothing is known of what was removed or changed in {', '.join(map(visible, self._unknown))}."
         return headline(self.reports, self.upto, contradicted=self.contradictions)
 
     @property
@@ -171,6 +184,8 @@ class LogVerification:
         """Say what could not be found out, and what would help."""
         records = self._records
         yield from self.totals.hints
+        if count := self.totals.unread:
+            yield f"texts of checkpoints that were not read to their end, since too much in them is in vain: {count}"
         yield from () if records is None else records.notes
         yield from histories_notes(self.totals.histories)
         yield from reviews_notes(self.totals.signed)
@@ -190,6 +205,9 @@ class LogVerification:
             yield [(histories_line(totals.histories), "")]
         if totals.signed.verified or totals.signed.reviews:
             yield [(reviews_line(totals.signed), "")]
+        for name in totals.absent:
+            said = "no checkpoint that its witness cosigned is here: give its files, or leave out its key"
+            yield [(f"Cluster {visible(name)}: ", "bold"), ("absent", "red"), (f": {said}", "")]
         if self.logged is not None:
             yield from cluster_log_lines(self.logged, self.reports)
         for report in self.reports:
@@ -217,7 +235,9 @@ class LogVerification:
                 "torn": self.torn,
                 "outside": totals.outside,
                 "checkpointsRefused": totals.refused,
+                "checkpointsNotRead": totals.unread,
             },
+            "absentClusters": list(totals.absent),
             "chains": [_chain_object(report) for report in self.reports],
         }
         if records is not None:

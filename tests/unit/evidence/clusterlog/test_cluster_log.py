@@ -203,7 +203,7 @@ def test_a_cluster_that_went_silent_is_named() -> None:
 def test_a_checkpoint_from_the_future_is_no_sign_of_life() -> None:
     entries = [*ENTRIES[:6], of_west(1, time=NOW + 121).encode()]
     (found,) = verified(log_files(entries)).findings
-    assert found.said == "cluster west: no checkpoint; 1 are from the future, and do not count"
+    assert found.said == "cluster west: no checkpoint; cosignatures from the future, which do not count: 1"
     assert codes(verified(log_files([*ENTRIES[:6], of_west(1, time=NOW + 120).encode()]))) == []
 
 

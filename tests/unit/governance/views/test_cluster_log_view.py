@@ -1,7 +1,10 @@
 """What is said of each cluster in a log of all clusters never goes beyond what the log shows."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
+
+import pytest
 
 from bailiwick_evidence.audit.findings import ChainReport, FindingCode, LogFinding
 from bailiwick_evidence.audit.historyfold import HistoryFold
@@ -33,7 +36,9 @@ def logged(*findings: ClusterLogFinding, newest: int = THEN, ahead: int = 0) -> 
 def spoken(log: ClusterLogReport, reports: Sequence[ChainReport]) -> tuple[str, object]:
     """Return what is said of the cluster in words, and until when the ends of its logs were not cut."""
     line = [*cluster_log_lines(log, reports)][-1]
-    (found,) = cluster_log_object(log, reports)["clusters"]  # type: ignore[misc, attr-defined]  # of an object
+    clusters = cluster_log_object(log, reports)["clusters"]
+    assert isinstance(clusters, list)
+    (found,) = clusters
     return "".join(text for text, _ in line), found["upTo"]
 
 
@@ -48,7 +53,7 @@ def test_no_end_is_called_uncut_later_than_the_newest_checkpoint_in_the_log() ->
 
 def test_checkpoints_from_the_future_are_named_and_do_not_count() -> None:
     words, upto = spoken(logged(ahead=1), [chain(upto=THEN + 10**9)])
-    assert "; 1 checkpoints from the future, which do not count" in words
+    assert "; 1 cosignature from the future, without a time that counts" in words
     assert upto == "2026-01-01T10:00:00Z"
 
 
@@ -63,6 +68,32 @@ def test_nothing_is_known_of_any_end_by_a_log_that_is_not_intact() -> None:
     missing = ClusterLogFinding(ClusterLogCode.INCOMPLETE, "tile/entries/001.p/1 is missing")
     words, upto = spoken(logged(missing), [chain()])
     assert (words.split(";")[0], upto) == ("Cluster east: nothing is known of the ends of its logs", None)
+
+
+def test_an_entry_that_cannot_be_read_leaves_the_end_of_its_cluster_unknown() -> None:
+    log = ClusterLogReport(
+        "example.org/clusters", 2, LATER, (), (LoggedCluster("east", {"A"}, THEN, silent=False, unreadable=1),)
+    )
+    words, upto = spoken(log, [chain()])
+    assert (words.split(";")[0], upto) == ("Cluster east: nothing is known of the ends of its logs", None)
+
+
+@pytest.mark.parametrize("logged", [None, logged()])
+def test_a_cluster_of_which_nothing_is_here_is_named(logged: ClusterLogReport | None) -> None:
+    totals = LogTotals(5, 0, 0, 0, 1, derived=False, histories=HistoryFold().report({}), signed=ReviewReport(0, 0, 0))
+    results = ChainResults((chain(),), {}, ())
+    assert not LogVerification(totals, results, logged).bad
+    found = LogVerification(replace(totals, absent=("north", "west")), results, logged)
+    assert (found.bad, found.headline) == (True, "Nothing is known of what was removed or changed in north, west.")
+    words = ["".join(text for text, _ in line) for line in found.lines()]
+    assert any(one.startswith("Cluster west: absent: no checkpoint") for one in words)
+    assert found.object()["absentClusters"] == ["north", "west"]
+
+
+def test_checkpoints_that_were_not_read_leave_the_log_unproven() -> None:
+    totals = LogTotals(5, 0, 0, 0, 1, derived=False, histories=HistoryFold().report({}), signed=ReviewReport(0, 0, 0))
+    found = LogVerification(replace(totals, unread=1), ChainResults((chain(),), {}, ()))
+    assert (found.bad, found.headline.startswith("Not all of this log was checked")) == (True, True)
 
 
 def test_a_cluster_of_whose_ends_nothing_is_known_is_looked_at() -> None:

@@ -107,6 +107,8 @@ def _verify(
         fold.report(witnessed, audit.book.clusters_of if audit.book.clusters else None),
         reviews.report(witnessed, audit.ledger_time()),
         notes,
+        audit.book.unread,
+        audit.book.absent_clusters,
     )
     contradicted = () if records is None else tuple(map(ContradictedLine.from_record, records.contradicted))
     results = ChainResults(reports, {} if records is None else dict(records.counts), contradicted)

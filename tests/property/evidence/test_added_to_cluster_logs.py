@@ -1,0 +1,201 @@
+"""The law of what strangers add to the files of an audit with a log of all clusters: it changes no verdict.
+
+Neither does it hide what was cut, nor does it accuse an honest log. The verdict is that of `audit verify`; what is true
+is what the test wrote before anything was added.
+"""
+
+import json
+import random
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from bailiwick_cli.commands.audit.clusterlog import read_cluster_log
+from bailiwick_cli.commands.audit.verification import trusted_book, verify_log
+from bailiwick_cli.options import OPTIONAL
+from bailiwick_cli.verbs.auditverbs import VerifyFlags
+from bailiwick_evidence.base64text import encode_base64
+from bailiwick_evidence.checkpoint import Checkpoint
+from bailiwick_evidence.note import SignatureType, cosign_note, sign_note, split, verifier_key
+from bailiwick_governance.views.verificationview import LogVerification
+from support.evidence.logs import ProcessLog, private_key
+from support.evidence.tilelogs import (
+    EAST,
+    EAST_KEY,
+    LOG_KEY,
+    OUTSIDE_KEY,
+    WEST,
+    WEST_KEY,
+    log_files,
+    process_log,
+)
+
+STRANGER: Final = private_key(90)
+STRANGER_KEY: Final = verifier_key(EAST_KEY.name, SignatureType.COSIGNATURE, STRANGER)
+HONEST: Final = [process_log(number).id for number in (2, 3, 4)]
+DASH: Final = "\N{EM DASH}"
+SLOW: Final = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+
+class Evidence(NamedTuple):
+    """What an audit is given: lines and notes, and the entries of the log of all clusters. `now`: when it was made."""
+
+    files: tuple[bytes, ...]
+    notes: str
+    entries: tuple[bytes, ...]
+    now: int
+
+
+def written(*, cut: bool, now: int) -> Evidence:
+    """Return the evidence of two clusters. `cut`: the end of a log is gone, in the files and in its own cluster."""
+    began = now - 1_700_000_000
+    east, closed = process_log(2, seconds=began - 60).records(6), process_log(4, seconds=began - 90).records(3).close()
+    west = process_log(3, seconds=began - 60).records(4)
+    logged = [one.checkpoint(now=now, by=by) for one, by in ((east, EAST), (closed, EAST), (west, WEST))]
+    shown = east.lines[:4] if cut else east.lines
+    kept = east.checkpoint(len(shown), now=now - 5, by=EAST)
+    files = b"".join([*shown, *closed.lines]), b"".join(west.lines)
+    return Evidence(files, f"{kept}\n{west.checkpoint(now=now - 4, by=WEST)}", tuple(map(str.encode, logged)), now)
+
+
+def verified(folder: Path, shown: Evidence) -> LogVerification:
+    """Return what `audit verify` comes to."""
+    for path, content in log_files(shown.entries, shown.now).items():
+        (folder / "clusters" / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "clusters" / path).write_bytes(content)
+    names = []
+    for number, content in enumerate(shown.files):
+        names.append(str(folder / f"{number}.log"))
+        Path(names[-1]).write_bytes(content)
+    (folder / "kept.notes").write_text(shown.notes, encoding="utf-8", newline="")
+    options = VerifyFlags(
+        **dict.fromkeys(OPTIONAL),
+        files=names,
+        checkpoints=[str(folder / "kept.notes")],
+        witness_key=[f"east={EAST_KEY}", f"west={WEST_KEY}"],
+        cluster_log=str(folder / "clusters"),
+        cluster_log_key=str(LOG_KEY),
+        cluster_log_witness=[str(OUTSIDE_KEY)],
+    )
+    book = trusted_book(options)
+    logged = read_cluster_log(options, book)
+    return verify_log(options, book, logged=logged)[1]
+
+
+def junk_line(chance: random.Random, origin: str) -> str:
+    """Return a line of a note that a stranger wrote, in anybody's name."""
+    name, key_id, size = chance.choice(
+        [(EAST_KEY.name, EAST_KEY.id, 72), (WEST_KEY.name, WEST_KEY.id, 72), (origin, bytes(4), 64), ("junk", b"", 8)]
+    )
+    line = f"{DASH} {name} {encode_base64(key_id + chance.randbytes(size))}"
+    return chance.choice([line, line, line.replace(" ", "\t"), f"{DASH} {name} !", "\t", "", line + "\r", "junk"])
+
+
+def spoiled(chance: random.Random, note: str) -> str:
+    """Return a note to which a stranger added something, around the text, its lines and the signatures."""
+    text, signed = split(note)
+    origin = text.split("\n")[0]
+    before: list[str] = []
+    behind = ["", *signed]
+    for _ in range(chance.choice([1, 3, 80])):
+        lines = chance.choice([before, behind, behind])
+        lines.insert(chance.randint(0, len(lines)), junk_line(chance, origin))
+    if chance.random() < 0.3:
+        fake = Checkpoint(origin, chance.randint(1, 99), chance.randbytes(32)).text().splitlines()
+        lines = chance.choice([before, behind])
+        at = chance.randint(0, len(lines))
+        lines[at:at] = [*fake, ""]
+    made = chance.choice(["\n", "\n", "\r\n", "\n\n", "\t\n"]).join([*before, *text.splitlines(), *behind])
+    return made + chance.choice(["", "\n", "\n\n\n", "\0"])
+
+
+def strange_note(chance: random.Random, true: Sequence[str]) -> str:
+    """Return a note that a stranger cosigned, of a true log or of no one's, in the name of a witness or its own."""
+    text, signed = split(chance.choice(true))
+    if chance.random() < 0.5:
+        said = Checkpoint.parse(text)
+        text = Checkpoint(said.origin, said.size + chance.randint(-2, 50), chance.randbytes(32)).text()
+    note = sign_note(text, text.split("\n")[0], STRANGER) if chance.random() < 0.5 else "\n".join([text, *signed, ""])
+    return cosign_note(note, chance.choice([EAST_KEY.name, "stranger"]), STRANGER, chance.randint(0, 2**33))
+
+
+def brief_log(chance: random.Random, shown: Evidence) -> bytes:
+    """Return the log of a process that no witness polled, which says what it likes of others."""
+    named = json.loads(chance.choice(shown.files).splitlines()[0])["log"]["id"]
+    before = {"id": named, "seq": chance.randint(0, 50), "head": "A" * 43}
+    log: ProcessLog = process_log(chance.randint(100, 10**9), seconds=chance.choice([0, 10**6, 10**9]), previous=before)
+    true = [one.decode() for one in shown.entries]
+    for _ in range(chance.randint(0, 3)):
+        note = chance.choice([strange_note, lambda c, t: spoiled(c, c.choice(t))])(chance, true)
+        log.add(kind=chance.choice(["ledger", "checkpoint"]), note=note)
+    return b"".join(log.close().lines)
+
+
+def added_to(chance: random.Random, shown: Evidence) -> Evidence:
+    """Return the evidence with what strangers added to it: to its files, its notes and its entries."""
+    true = [one.decode() for one in shown.entries]
+    files, notes, entries = [*shown.files], shown.notes, [*shown.entries]
+
+    def add_entry() -> None:
+        made = chance.choice([strange_note(chance, true).encode(), spoiled(chance, chance.choice(true)).encode()])
+        entries.insert(chance.randint(0, len(entries)), chance.choice([made, made, chance.randbytes(40), b""]))
+
+    def spoil_entry() -> None:
+        at = chance.randrange(len(shown.entries))
+        entries[:] = [spoiled(chance, true[at]).encode() if one == shown.entries[at] else one for one in entries]
+
+    def add_notes() -> None:
+        nonlocal notes
+        made = chance.choice([strange_note(chance, true), spoiled(chance, chance.choice(true)), "junk\t\n\n\n"])
+        notes = chance.choice([f"{made}\n{notes}", f"{notes}\n{made}", notes.replace("\n", "\r\n")])
+
+    def add_file() -> None:
+        files.insert(chance.randint(0, len(files)), brief_log(chance, shown))
+
+    moves: list[Callable[[], None]] = [add_entry, spoil_entry, add_notes, add_file]
+    for _ in range(chance.randint(1, 5)):
+        chance.choice(moves)()
+    return Evidence(tuple(files), notes, tuple(entries), shown.now)
+
+
+def verdict_with(folder: Path, seed: int, *, cut: bool) -> LogVerification:
+    chance = random.Random(seed)  # noqa: S311 - so that a seed tells all
+    return verified(folder, added_to(chance, written(cut=cut, now=int(time.time()))))
+
+
+@given(st.integers(0, 2**40))
+@SLOW
+def test_nothing_that_strangers_add_accuses_an_honest_log(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+    found = verdict_with(tmp_path_factory.mktemp("honest"), seed, cut=False)
+    said = "\n".join("".join(text for text, _ in line) for line in found.lines())
+    bad = {report.chain: [one.code.value for one in report.findings if one.bad] for report in found.reports}
+    # Of a log that strangers wrote, no more is known than that no witness saw it.
+    strange = [codes for chain, codes in bad.items() if chain not in HONEST and codes]
+    assert all(codes == ["unknown"] for codes in strange), said
+    assert not any(bad[chain] for chain in HONEST), said
+    assert found.logged is not None
+    assert (found.logged.findings, found.contradictions, found.incomplete) == ((), 0, False), said
+    assert found.bad is bool(strange), said
+
+
+@given(st.integers(0, 2**40))
+@SLOW
+def test_nothing_that_strangers_add_hides_an_end_that_was_cut(
+    tmp_path_factory: pytest.TempPathFactory, seed: int
+) -> None:
+    found = verdict_with(tmp_path_factory.mktemp("cut"), seed, cut=True)
+    bad = {report.chain: [one.code.value for one in report.findings if one.bad] for report in found.reports}
+    assert found.bad
+    assert "truncated" in bad[process_log(2).id]
+
+
+def test_without_anything_added_the_one_is_intact_and_the_other_is_cut(tmp_path: Path) -> None:
+    honest = verified(tmp_path, written(cut=False, now=int(time.time())))
+    assert not honest.bad, [*honest.lines()]
+    assert verified(tmp_path, written(cut=True, now=int(time.time()))).bad
