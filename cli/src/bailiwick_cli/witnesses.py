@@ -74,6 +74,12 @@ def _refuse_quorum(trusted: ClusterKeys, quorum: int) -> None:
     names: dict[str, set[str]] = {}
     for key in trusted.keys:
         names.setdefault(trusted.clusters.get(key, ""), set()).add(key.name)
+    called_before: dict[bytes, str] = {}
+    for key in trusted.keys if quorum > 1 else ():
+        if (other := called_before.setdefault(key.public, key.name)) != key.name:
+            raise CliError(
+                f"--witness-quorum {quorum}: {other} and {key.name} have one key, and so are one witness: give it once"
+            )
     for cluster, called in sorted(names.items()) or [("", set())]:
         if quorum > max(1, len(called)):
             whose = f" of {cluster}" if cluster else ""

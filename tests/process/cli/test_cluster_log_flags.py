@@ -8,7 +8,7 @@ import pytest
 
 from bailiwick_evidence.base64text import encode_base64
 from bailiwick_evidence.clusterlog.tiles import MOST_ENTRY
-from bailiwick_evidence.note import cosign_note, sign_note, split
+from bailiwick_evidence.note import SignatureType, VerifierKey, cosign_note, sign_note, split
 from support import commandline
 from support.commandline import Ran
 from support.evidence.logs import BEGAN
@@ -29,7 +29,9 @@ def folder(tmp_path: Path) -> Path:
     for path, content in log_files([log.checkpoint(by=EAST).encode()]).items():
         (tmp_path / "clusters" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "clusters" / path).write_bytes(content)
-    for name, key in (("east", EAST_KEY), ("west", WEST_KEY), ("log", LOG_KEY)):
+    own = VerifierKey("example.org/self", SignatureType.COSIGNATURE, LOG_KEY.public)
+    again = EAST_KEY._replace(name="example.org/again")
+    for name, key in (("east", EAST_KEY), ("west", WEST_KEY), ("log", LOG_KEY), ("self", own), ("again", again)):
         (tmp_path / f"{name}.vkey").write_text(f"{key}\n")
     return tmp_path
 
@@ -44,6 +46,15 @@ def folder(tmp_path: Path) -> Path:
         (f"{LOG} --cluster-log-witness @log.vkey", "--cluster-log-witness: the"),
         (f"{LOG} --cluster-log-witness east=@east.vkey", f"only {NAMED}"),
         (f"{LOG} --cluster-log-quorum 1", "keys of 0 witnesses; give more"),
+        (
+            f"{LOG} {BOTH} --cluster-log-witness @west.vkey",
+            "is that of the witness of west, which so vouches for itself",
+        ),
+        (f"{LOG} {BOTH} --cluster-log-witness @self.vkey", "is that of the log, which so vouches for itself"),
+        (
+            "--witness-key @east.vkey --witness-key @again.vkey --witness-quorum 2",
+            "have one key, and so are one witness",
+        ),
         (f"{LOG} --cluster-log-checkpoint @east.vkey", "not a signed note"),
         (f"{LOG} --cluster-log-age soon", "is not a duration"),
         (LOG, "set --witness-key CLUSTER=FILE for each"),

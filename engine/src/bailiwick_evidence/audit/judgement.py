@@ -16,6 +16,8 @@ from bailiwick_evidence.audit.findings import ChainReport, FindingCode, LogFindi
 from bailiwick_evidence.audit.ranges import ranges, ranges_without
 from bailiwick_evidence.audit.sayings import OtherSayings
 from bailiwick_evidence.audit.vouchers import LEDGER, key_of, known_until, latest, signed_by
+from bailiwick_evidence.checkpoint import Checkpoint
+from bailiwick_evidence.note import NoteError, split
 
 POLL_SECONDS: Final = 10
 """How often a witness polls each process."""
@@ -294,7 +296,7 @@ class _Judgement:
             if one.size == other.size:
                 said = f"a witness cosigned two roots over {one.size} lines"
                 self.findings.append(LogFinding(FindingCode.CONTRADICTED, said))
-        if self.key is not None and signed_by(self.key, self.contradictions):
+        if self.key is not None and any(map(self._is_contrary, self.contradictions)):
             said = "the process signed a checkpoint that contradicts an earlier one: the witness refused it"
             self.findings.append(LogFinding(FindingCode.CONTRADICTED, said))
         last = latest(self.unsigned)
@@ -307,6 +309,22 @@ class _Judgement:
                 " lines in its name were left out, since there are too many"
             )
             self.findings.append(LogFinding(FindingCode.UNKNOWN, said))
+
+    def _is_contrary(self, note: str) -> bool:
+        """Tell whether the process signed a checkpoint that is not one of this chain, as far as its lines are here.
+
+        That a witness refused it is only said: anyone can say so of a checkpoint that fits.
+        """
+        if not signed_by(self.key, (note,)):
+            return False
+        try:
+            said = Checkpoint.parse(split(note)[0])
+        except NoteError:
+            return False
+        if any(claim.size == said.size and claim.root == said.root for claim in self.cosigned):
+            return False
+        end = next((end for start, end in self.log.leaves.runs()[:1] if start == 0), 0)
+        return said.size > end or self.log.leaves.roots([said.size])[said.size] != said.root
 
     def _ends(self, witnessed: RootClaim | None, upto: int | None, ended: float | None) -> None:
         log, size = self.log, self.log.leaves.size

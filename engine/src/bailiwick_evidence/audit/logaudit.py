@@ -166,7 +166,9 @@ class LogAudit:
                 heads.setdefault(claim.chain, []).append(claim)
         for name, log in self.chains.items():
             log.strays = self._reader.strays[name]
-        ends = [log.end_time for log in self.chains.values()] + [log.end_time for log in self.outlines.values()]
+        every: dict[str, ChainTable | ChainOutline] = {**self.chains, **self.outlines}
+        # Anyone can write a log that no witness saw, with any times.
+        ends = [log.end_time for name, log in every.items() if name in self.book.witnessed_chains]
         newest = max((time for time in (*ends, self.book.newest) if time is not None), default=None)
         judged = [(name, self._report(log, heads.get(name, ()), newest)) for name, log in self.chains.items()]
         found = [report for name, report in judged if self.share.owns(name)]

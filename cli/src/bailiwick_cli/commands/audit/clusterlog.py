@@ -37,6 +37,7 @@ def read_cluster_log(options: VerifyFlags, book: WitnessBook) -> ClusterLogRepor
             " verify the cluster log without --since"
         )
     trust = _trust(options)
+    _refuse_insiders(trust, book)
     files = tile_files(options.cluster_log)
     note = files(CHECKPOINT, MOST_BYTES + 1)
     if note is None:
@@ -55,6 +56,16 @@ def read_cluster_log(options: VerifyFlags, book: WitnessBook) -> ClusterLogRepor
             " --cluster-log-witness, or --cluster-log-checkpoint with one that you kept"
         )
     return report
+
+
+def _refuse_insiders(trust: ClusterLogTrust, book: WitnessBook) -> None:
+    """Refuse one key in two places: who holds it would vouch for itself. Raises `CliError`."""
+    owners = {key.public: f"the witness of {cluster}" for key, cluster in book.clusters.items()}
+    for flag, keys in (("--cluster-log-key", [trust.key]), ("--cluster-log-witness", trust.witnesses)):
+        for key in keys:
+            if (other := owners.get(key.public)) is not None:
+                raise CliError(f"{flag}: the key {key.label} is that of {other}, which so vouches for itself")
+        owners |= {key.public: "the log" for key in keys if flag == "--cluster-log-key"}
 
 
 def _trust(options: VerifyFlags) -> ClusterLogTrust:
