@@ -16,13 +16,13 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from bailiwick_cli.commands.audit.clusterlog import read_cluster_log
 from bailiwick_cli.commands.audit.verification import trusted_book, verify_log
-from bailiwick_cli.options import OPTIONAL
 from bailiwick_cli.verbs.auditverbs import VerifyFlags
 from bailiwick_evidence.base64text import encode_base64
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.note import SignatureType, cosign_note, sign_note, split, verifier_key
 from bailiwick_governance.views.verificationview import LogVerification
 from support.evidence.logs import ProcessLog, private_key
+from support.evidence.shardruns import KUBECTLS
 from support.evidence.tilelogs import (
     EAST,
     EAST_KEY,
@@ -75,7 +75,7 @@ def verified(folder: Path, shown: Evidence) -> LogVerification:
         Path(names[-1]).write_bytes(content)
     (folder / "kept.notes").write_text(shown.notes, encoding="utf-8", newline="")
     options = VerifyFlags(
-        **dict.fromkeys(OPTIONAL),
+        **KUBECTLS,
         files=names,
         checkpoints=[str(folder / "kept.notes")],
         witness_key=[f"east={EAST_KEY}", f"west={WEST_KEY}"],
@@ -132,7 +132,7 @@ def brief_log(chance: random.Random, shown: Evidence) -> bytes:
     log: ProcessLog = process_log(chance.randint(100, 10**9), seconds=chance.choice([0, 10**6, 10**9]), previous=before)
     true = [one.decode() for one in shown.entries]
     for _ in range(chance.randint(0, 3)):
-        note = chance.choice([strange_note, lambda c, t: spoiled(c, c.choice(t))])(chance, true)
+        note = strange_note(chance, true) if chance.random() < 0.5 else spoiled(chance, chance.choice(true))
         log.add(kind=chance.choice(["ledger", "checkpoint"]), note=note)
     return b"".join(log.close().lines)
 

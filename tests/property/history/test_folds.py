@@ -12,8 +12,9 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_evidence.audit.claims import ShownCheckpoint, WitnessBook
-from bailiwick_evidence.audit.historyfold import HistoryCode, HistoryFold, HistoryReport
+from bailiwick_evidence.audit.historyfold import HistoryFold, HistoryReport
 from bailiwick_evidence.audit.logaudit import LogAudit
+from bailiwick_evidence.audit.objectfold import HistoryCode
 from support.evidence.logs import WITNESS_KEY, ProcessLog
 from support.histories import MINUTE
 from support.historyworlds import LONG, WORLDS

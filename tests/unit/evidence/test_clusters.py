@@ -220,5 +220,5 @@ def test_only_a_line_that_a_witness_of_the_cluster_saw_says_that_lines_are_missi
         notes = [log.checkpoint(by=EAST), after.checkpoint(by=by)]
         assert places(audited([*log.lines, *after.lines], notes)[log.id]) == found
     # Anyone can write a log that no witness saw.
-    found = audited([*log.lines, *after.lines], [log.checkpoint(by=EAST)])
-    assert (places(found[log.id]), places(found[after.id])) == ([], ["brief"])
+    alone = audited([*log.lines, *after.lines], [log.checkpoint(by=EAST)])
+    assert (places(alone[log.id]), places(alone[after.id])) == ([], ["brief"])

@@ -5,7 +5,8 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_engine.policy.histories import CalendarWindow, CompiledHistory, SlidingWindow
-from bailiwick_evidence.audit.historyfold import HistoryCode, HistoryFold, HistoryReport
+from bailiwick_evidence.audit.historyfold import HistoryFold, HistoryReport
+from bailiwick_evidence.audit.objectfold import HistoryCode
 from support.histories import DAY, HOUR, history
 
 NOW: Final = 1_764_439_200.0

@@ -303,9 +303,10 @@ class _Judgement:
         if last is not None and 0 not in self.altered:
             said = f"the checkpoint over {last.size} lines is not signed by the process that opened the chain"
             self.findings.append(LogFinding(FindingCode.FORGED, said))
-        if (one := latest(self.unread)) is not None:
+        last = latest(self.unread)
+        if last is not None:
             said = (
-                f"whether the process signed the checkpoint over {one.size} lines is not known: {one.left_out} of the"
+                f"whether the process signed the checkpoint over {last.size} lines is not known: {last.left_out} of the"
                 " lines in its name were left out, since there are too many"
             )
             self.findings.append(LogFinding(FindingCode.UNKNOWN, said))

@@ -6,7 +6,8 @@ Standing: under `audit verify`. Holds: data only; every text of others is escape
 from collections.abc import Iterator
 
 from bailiwick_engine.approval.display import visible
-from bailiwick_evidence.audit.historyfold import HistoryFinding, HistoryReport
+from bailiwick_evidence.audit.historyfold import HistoryReport
+from bailiwick_evidence.audit.objectfold import HistoryFinding
 from bailiwick_governance.display import Line
 
 
