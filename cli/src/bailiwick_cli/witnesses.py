@@ -5,8 +5,8 @@ comes its own key, which is worth as much as the cluster, and a note says so.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import Any, Final
 
 import yaml
 
@@ -104,10 +104,31 @@ def _read_file(name: str) -> Iterable[ShownCheckpoint]:
 def _objects(name: str, text: str) -> list[object]:
     try:
         if text.lstrip().startswith("{"):
-            return [json.loads(text)]
-        return list(yaml.safe_load_all(text))
+            return [json.loads(text, object_pairs_hook=_distinct)]
+        return list(yaml.load_all(text, Loader=_DistinctLoader))
     except (ValueError, yaml.YAMLError) as error:
         raise CliError(f"{name}: neither JSON nor YAML: {' '.join(str(error).split())}") from error
+
+
+def _distinct(pairs: Sequence[tuple[object, object]]) -> dict[object, object]:
+    """Return the members of an object. Raises `ValueError` if one would hide another of its name."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        message = "an object has two members of one name"
+        raise ValueError(message)
+    return found
+
+
+class _DistinctLoader(yaml.SafeLoader):
+    """Reads YAML in which no member hides another one of its name."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - as the library calls it
+        """Return a mapping."""
+        names = [name.value for name, _ in node.value]
+        if len({*names}) < len(names):
+            message = "an object has two members of one name"
+            raise ValueError(message)
+        return super().construct_mapping(node, deep)
 
 
 def _read_cluster(flags: Flags) -> Iterator[object]:

@@ -16,7 +16,10 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from bailiwick_cli.commands.audit.clusterlog import read_cluster_log
 from bailiwick_cli.commands.audit.verification import trusted_book, verify_log
+from bailiwick_cli.errors import CliError
+from bailiwick_cli.options import Flags
 from bailiwick_cli.verbs.auditverbs import VerifyFlags
+from bailiwick_cli.witnesses import book_of
 from bailiwick_evidence.base64text import encode_base64
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.note import SignatureType, cosign_note, sign_note, split, verifier_key
@@ -193,6 +196,40 @@ def test_nothing_that_strangers_add_hides_an_end_that_was_cut(
     bad = {report.chain: [one.code.value for one in report.findings if one.bad] for report in found.reports}
     assert found.bad
     assert "truncated" in bad[process_log(2).id]
+
+
+ENTRY: Final = process_log(2).records(6).checkpoint(by=EAST)
+CONFIG_MAP: Final = "---\napiVersion: v1\nkind: ConfigMap\ndata: {other: '— junk'}\n"
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        f"{ENTRY}{CONFIG_MAP}",
+        f"{CONFIG_MAP}---\n{ENTRY}",
+        json.dumps({"data": {"one": json.dumps({"checkpoint": ENTRY}) + "junk"}}),
+        json.dumps({"data": {"one": json.dumps({"checkpoint": ENTRY})[:-1] + ',"checkpoint":"junk"}'}}),
+        json.dumps({"data": {"one": "junk\n\n\n" + ENTRY, "two": "{"}}),
+    ],
+)
+def test_what_is_added_to_kept_checkpoints_hides_none(tmp_path: Path, kept: str) -> None:
+    (tmp_path / "kept").write_text(kept, encoding="utf-8")
+    flags = Flags(**KUBECTLS)
+    book = book_of([str(tmp_path / "kept")], [str(EAST_KEY)], flags)
+    assert len(book.claims_of(process_log(2).id)) == 1
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        json.dumps({"data": {"one": ENTRY}})[:-1] + ',"data":{"two":"— junk"}}',
+        f"apiVersion: v1\ndata: {json.dumps({'one': ENTRY})}\ndata: {{two: '— junk'}}\n",
+    ],
+)
+def test_a_member_that_would_hide_another_of_its_name_is_refused(tmp_path: Path, kept: str) -> None:
+    (tmp_path / "kept").write_text(kept, encoding="utf-8")
+    with pytest.raises(CliError, match="two members of one name"):
+        book_of([str(tmp_path / "kept")], [str(EAST_KEY)], Flags(**KUBECTLS))
 
 
 def test_without_anything_added_the_one_is_intact_and_the_other_is_cut(tmp_path: Path) -> None:

@@ -7,10 +7,9 @@ can add others. Which line the process itself made is known only once its key is
 was left out is counted.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
-
-import orjson
 
 from bailiwick_evidence.audit.cosignatures import CosignedNote, FoundNotes, cosigned_in
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
@@ -307,7 +306,9 @@ class WitnessBook:
 
 
 def checkpoints_of_objects(raw: object) -> Iterator[ShownCheckpoint]:
-    """Yield the checkpoints in the data of a ConfigMap, or of a list of ConfigMaps."""
+    """Yield the checkpoints in the data of a ConfigMap, or of a list of ConfigMaps, and those in a text beside them."""
+    if isinstance(raw, str) and has_signature(raw):
+        yield ShownCheckpoint(raw)
     if not isinstance(raw, Mapping):
         return
     items = raw.get("items")
@@ -329,8 +330,10 @@ def has_signature(text: str) -> bool:
 def _entry(text: str) -> Iterator[ShownCheckpoint]:
     """Yield the checkpoint in an entry of the witness."""
     try:
-        held = orjson.loads(text)
-    except ValueError:
+        held = json.loads(text, object_pairs_hook=_members)
+    except (ValueError, RecursionError):
+        # Something was added to it: it can still be found what a witness cosigned.
+        yield ShownCheckpoint(text.replace("\\n", "\n"))
         return
     if isinstance(held, dict) and isinstance(note := held.get("checkpoint"), str):
         pod, refused = held.get("pod"), held.get("refused")
@@ -338,6 +341,15 @@ def _entry(text: str) -> Iterator[ShownCheckpoint]:
         yield ShownCheckpoint(
             note, pod if isinstance(pod, str) else None, contrary if isinstance(contrary, str) else None
         )
+
+
+def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return the members of an object. Of several texts with one name, none takes the place of another."""
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        before = found.get(name)
+        found[name] = f"{before}\n{value}" if isinstance(before, str) and isinstance(value, str) else value
+    return found
 
 
 def signed_by_process(note: str, key: str) -> bool:
