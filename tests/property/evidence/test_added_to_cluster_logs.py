@@ -118,13 +118,18 @@ def spoiled(chance: random.Random, note: str) -> str:
     return made + chance.choice(["", "\n", "\n\n\n", "\0"])
 
 
-def strange_note(chance: random.Random, true: Sequence[str]) -> str:
-    """Return a note that a stranger cosigned, of a true log or of no one's, in the name of a witness or its own."""
+def strange_note(chance: random.Random, true: Sequence[str], *, in_log: bool = False) -> str:
+    """Return a note that a stranger cosigned, of a true log or of no one's, in the name of a witness or its own.
+
+    `in_log`: it has no line in the name of a key that was given, which only who holds the log's key can append.
+    """
     text, signed = split(chance.choice(true))
     if chance.random() < 0.5:
         said = Checkpoint.parse(text)
         text = Checkpoint(said.origin, said.size + chance.randint(-2, 50), chance.randbytes(32)).text()
-    note = sign_note(text, text.split("\n")[0], STRANGER) if chance.random() < 0.5 else "\n".join([text, *signed, ""])
+    note = "\n".join([text, *signed, ""])
+    if in_log or chance.random() < 0.5:
+        note = sign_note(text, text.split("\n")[0], STRANGER)
     return cosign_note(note, chance.choice([EAST_KEY.name, "stranger"]), STRANGER, chance.randint(0, 2**33))
 
 
@@ -146,7 +151,8 @@ def added_to(chance: random.Random, shown: Evidence) -> Evidence:
     files, notes, entries = [*shown.files], shown.notes, [*shown.entries]
 
     def add_entry() -> None:
-        made = chance.choice([strange_note(chance, true).encode(), spoiled(chance, chance.choice(true)).encode()])
+        note = chance.choice([strange_note(chance, true, in_log=True), spoiled(chance, chance.choice(true))])
+        made = note.encode()
         entries.insert(chance.randint(0, len(entries)), chance.choice([made, made, chance.randbytes(40), b""]))
 
     def spoil_entry() -> None:
@@ -169,7 +175,9 @@ def added_to(chance: random.Random, shown: Evidence) -> Evidence:
 
 def verdict_with(folder: Path, seed: int, *, cut: bool) -> LogVerification:
     chance = random.Random(seed)  # noqa: S311 - so that a seed tells all
-    return verified(folder, added_to(chance, written(cut=cut, now=int(time.time()))))
+    # The clocks of witnesses may be a little ahead.
+    true = written(cut=cut, now=int(time.time()) + chance.choice([0, 0, 60, 115]))
+    return verified(folder, added_to(chance, true))
 
 
 @given(st.integers(0, 2**40))
@@ -185,6 +193,8 @@ def test_nothing_that_strangers_add_accuses_an_honest_log(tmp_path_factory: pyte
     assert found.logged is not None
     assert (found.logged.findings, found.contradictions, found.incomplete) == ((), 0, False), said
     assert found.bad is bool(strange), said
+    assert found.upto is not None
+    assert max(found.upto, *(one.newest or 0 for one in found.logged.clusters)) <= time.time()
 
 
 @given(st.integers(0, 2**40))

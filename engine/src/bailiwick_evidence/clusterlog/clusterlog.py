@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 from bailiwick_api import times
 from bailiwick_evidence.audit.claims import AHEAD_SECONDS, ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.cosignatures import cosigned_in
-from bailiwick_evidence.checkpoint import Checkpoint, chain_of
+from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.clusterlog.tiles import FULL_WIDTH, BundleError, bundle_path, entries_of
 from bailiwick_evidence.merkle import Forest, leaf_hash
-from bailiwick_evidence.note import NoteError, NoteSignature, SignatureType, VerifierKey, open_note, split
+from bailiwick_evidence.note import NoteError, NoteSignature, SignatureType, VerifierKey, open_note
 
 _MOST_LABELS: Final = 8
 """How many keys are named that were not given."""
@@ -43,7 +43,7 @@ class ClusterLogCode(StrEnum):
     CONTRADICTED = "contradicted"
     """An earlier checkpoint has another root over as many entries."""
     UNREADABLE = "unreadable"
-    """An entry names the key of a cluster, and is no signed checkpoint: a checkpoint may have been spoiled."""
+    """An entry names the key of a cluster, which cosigned nothing in it: a checkpoint may have been spoiled."""
     SILENT = "silent"
     """It has no checkpoint of a cluster that is new enough, or is itself too old."""
 
@@ -76,7 +76,7 @@ class LoggedCluster:
     It is in seconds since the epoch; None: fewer did.
 
     `ahead`: how many of its checkpoints are from the future. `silent`: no checkpoint is new enough. `unreadable`: how
-    many entries name its key, and cannot be read.
+    many entries name its key, which cosigned nothing in them.
     """
 
     name: str
@@ -222,9 +222,8 @@ class _Reading:
         elif found.keys:
             self._book.add_found(ShownCheckpoint(note), found)
             self._refused += 1
-            if not _is_checkpoint(note):
-                for name in {self._book.clusters[key] for key in found.keys}:
-                    self._clusters[name].unreadable += 1
+            for name in {self._book.clusters[key] for key in found.keys}:
+                self._clusters[name].unreadable += 1
         elif found.unsigned and (labels := found.unsigned[0].labels):
             self._others += 1
             new = (label for label in labels if label not in self._strangers)
@@ -248,8 +247,9 @@ class _Reading:
     def _find_unreadable(self) -> None:
         for cluster in self._clusters.values():
             if count := cluster.unreadable:
-                entries = "an entry names its key, and is" if count == 1 else f"{count} entries name its key, and are"
-                self._find(ClusterLogCode.UNREADABLE, f"cluster {cluster.name}: {entries} no signed checkpoint")
+                entries = "an entry names" if count == 1 else f"{count} entries name"
+                said = f"cluster {cluster.name}: {entries} its key, which cosigned no checkpoint there"
+                self._find(ClusterLogCode.UNREADABLE, said)
 
     def _judge_age(self, witnessed: int | None, *, complete: bool) -> None:
         oldest = self._now - self._trust.longest
@@ -270,14 +270,6 @@ class _Reading:
 
     def _find(self, code: ClusterLogCode, said: str) -> None:
         self._findings.append(ClusterLogFinding(code, said))
-
-
-def _is_checkpoint(note: str) -> bool:
-    """Tell whether an entry has the form of the signed checkpoint of a process."""
-    try:
-        return chain_of(Checkpoint.parse(split(note)[0]).origin) is not None
-    except NoteError:
-        return False
 
 
 def _entries(size: int, bundles: BundleReader) -> Iterator[bytes]:

@@ -51,6 +51,7 @@ def cluster_log_object(log: ClusterLogReport, reports: Sequence[ChainReport]) ->
             {
                 "name": cluster.name,
                 "chains": len(cluster.chains),
+                "chainsNotLogged": _not_logged(cluster, reports),
                 "upTo": _stamp(_uncut_upto(log, cluster, reports)),
                 "newest": _stamp(cluster.newest),
                 "fromTheFuture": cluster.ahead,
@@ -68,6 +69,11 @@ def cut_chains(cluster: LoggedCluster, reports: Sequence[ChainReport]) -> list[s
     return sorted(one.chain for one in reports if one.bad and _is_of(cluster, one))
 
 
+def _not_logged(cluster: LoggedCluster, reports: Sequence[ChainReport]) -> int:
+    """Return how many chains of a cluster are here of which the log has nothing, so that it shows no cut of them."""
+    return sum(one.cluster == cluster.name and one.chain not in cluster.chains for one in reports)
+
+
 def _is_of(cluster: LoggedCluster, report: ChainReport) -> bool:
     return report.cluster == cluster.name or report.chain in cluster.chains
 
@@ -75,6 +81,8 @@ def _is_of(cluster: LoggedCluster, report: ChainReport) -> bool:
 def _cluster_line(log: ClusterLogReport, cluster: LoggedCluster, reports: Sequence[ChainReport]) -> Line:
     head = (f"Cluster {visible(cluster.name)}: ", "bold")
     chains = f"; {_counted(len(cluster.chains), 'chain', 'chains')} in the cluster log"
+    if apart := _not_logged(cluster, reports):
+        chains += f", {apart} here and not in it"
     ahead = _counted(cluster.ahead, "cosignature", "cosignatures")
     ahead = f"; {ahead} from the future, without a time that counts" if cluster.ahead else ""
     if cluster.newest is None:

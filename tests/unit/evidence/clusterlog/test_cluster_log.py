@@ -1,6 +1,6 @@
 """A log of all clusters is intact only if nothing of it is gone or changed, and speaks for each cluster by its key."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import pytest
@@ -180,7 +180,11 @@ def test_a_log_is_as_old_as_the_cosignature_of_its_witness() -> None:
     assert codes(verified(log_files(ENTRIES, NOW - DAY), quorum=1)) == []
     old = verified(log_files(ENTRIES, NOW - DAY - 1), quorum=1)
     assert (codes(old), old.forged) == (["silent"], 0)
-    assert codes(verified(log_files(ENTRIES, NOW + 121), quorum=1)) == ["silent"]
+    future = verified(log_files(ENTRIES, NOW + 121), quorum=1)
+    assert (codes(future), future.witnessed) == (["silent"], None)
+    # A clock that is ahead a little says no more than that it was seen now.
+    soon = verified(log_files([*ENTRIES[:6], of_west(1, time=NOW + 120).encode()], NOW + 120), quorum=1)
+    assert (codes(soon), soon.witnessed, soon.clusters[1].newest) == ([], NOW, NOW)
 
 
 def test_the_keys_of_one_witness_count_once() -> None:
@@ -245,12 +249,23 @@ def test_entries_of_clusters_whose_key_is_not_given_are_only_counted() -> None:
     assert (len(report.clusters), book.strangers) == (1, {})
 
 
-def test_a_cosignature_that_only_has_the_name_and_the_id_of_a_key_is_refused() -> None:
-    note = of_west(1)
-    last = note.splitlines()[-1]
-    junk = note.replace(last, f"\N{EM DASH} {EAST_KEY.name} {encode_base64(EAST_KEY.id + bytes(72))}")
-    report = verified(log_files([*ENTRIES, junk.encode()]))
-    assert (codes(report), report.refused, len(report.clusters[0].chains)) == ([], 1, 6)
+SPOILED: Final = {
+    "a signature of another key": lambda note: note.replace(
+        note.splitlines()[-1], f"\N{EM DASH} {EAST_KEY.name} {encode_base64(EAST_KEY.id + bytes(72))}"
+    ),
+    "a digit in the size": lambda note: note.replace("\n1\n", "\n11\n"),
+    "a word in the text": lambda note: note.replace("\n1\n", "\n1\njunk\n"),
+    "no text": lambda note: note.split("\n\n")[1],
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
+def test_an_entry_that_names_a_key_which_cosigned_nothing_in_it_is_a_finding(spoil: Callable[[str], str]) -> None:
+    note = process_log(30).checkpoint(by=EAST, now=BEGAN)
+    assert codes(verified(log_files([*ENTRIES, note.encode()]))) == []
+    report = verified(log_files([*ENTRIES, spoil(note).encode()]))
+    assert (codes(report), report.refused, len(report.clusters[0].chains)) == (["unreadable"], 1, 6)
+    assert [one.unreadable for one in report.clusters] == [1, 0]
 
 
 def test_keys_that_were_not_given_are_named() -> None:

@@ -70,6 +70,15 @@ def test_nothing_is_known_of_any_end_by_a_log_that_is_not_intact() -> None:
     assert (words.split(";")[0], upto) == ("Cluster east: nothing is known of the ends of its logs", None)
 
 
+def test_chains_that_the_log_does_not_have_are_counted() -> None:
+    reports = [chain(), chain("B"), chain("C", cluster="west")]
+    words, _ = spoken(logged(), reports)
+    assert "; 1 chain in the cluster log, 1 here and not in it, the newest checkpoint" in words
+    clusters = cluster_log_object(logged(), reports)["clusters"]
+    assert isinstance(clusters, list)
+    assert clusters[0]["chainsNotLogged"] == 1
+
+
 def test_an_entry_that_cannot_be_read_leaves_the_end_of_its_cluster_unknown() -> None:
     log = ClusterLogReport(
         "example.org/clusters", 2, LATER, (), (LoggedCluster("east", {"A"}, THEN, silent=False, unreadable=1),)
