@@ -191,7 +191,7 @@ def test_no_line_that_no_witness_saw_excuses_or_accuses_one_of_any_cluster(order
     assert all(accused[name] > len(MANY) / 10 for name in ("stranger", "cluster")), accused
 
 
-def test_whoever_names_a_cluster_sees_what_a_plain_key_shows() -> None:
+def test_a_cluster_that_is_named_shows_what_a_plain_key_shows() -> None:
     """Nor does a plain key have a line that no witness saw accuse one that it saw."""
     accused = 0
     for seed in MANY:
