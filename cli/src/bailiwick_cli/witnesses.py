@@ -17,8 +17,8 @@ from bailiwick_cli.options import INSTALLATION, Flags
 from bailiwick_evidence.audit.claims import (
     ShownCheckpoint,
     WitnessBook,
+    checkpoints_in,
     checkpoints_of_objects,
-    has_signature,
 )
 from bailiwick_governance.display import talk
 from bailiwick_governance.errors import ApiError
@@ -91,11 +91,14 @@ def _refuse_quorum(trusted: ClusterKeys, quorum: int) -> None:
 def _read_file(name: str) -> Iterable[ShownCheckpoint]:
     """Read notes, ConfigMaps as kubectl prints them, or lines of JSON that hold notes."""
     text = text_of(name)
-    found = [ShownCheckpoint(text)] if has_signature(text) else []
     if text.startswith('{"log":'):
         raise CliError(f"{name} is a log: name it among the files to verify, and its checkpoints are used")
     if text.lstrip().startswith("{") or "apiVersion:" in text:
-        found = [one for raw in _objects(name, text) for one in checkpoints_of_objects(raw)]
+        parsed = [one for raw in _objects(name, text) for one in checkpoints_of_objects(raw)]
+        # A line that is added can make an object of notes, or take an entry out of its object.
+        found = [*parsed, *checkpoints_in(text, counts=not parsed)]
+    else:
+        found = [*checkpoints_in(text, counts=True)]
     if not found:
         raise CliError(f"{name}: no checkpoint found; give notes, or ConfigMaps as `kubectl get -o yaml` prints them")
     return found

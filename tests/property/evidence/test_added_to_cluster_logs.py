@@ -8,10 +8,12 @@ import json
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from bailiwick_cli.commands.audit.clusterlog import read_cluster_log
@@ -20,6 +22,7 @@ from bailiwick_cli.errors import CliError
 from bailiwick_cli.options import Flags
 from bailiwick_cli.verbs.auditverbs import VerifyFlags
 from bailiwick_cli.witnesses import book_of
+from bailiwick_evidence.audit.claims import WitnessBook, checkpoints_of_objects
 from bailiwick_evidence.base64text import encode_base64
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.note import SignatureType, cosign_note, sign_note, split, verifier_key
@@ -227,6 +230,91 @@ def test_what_is_added_to_kept_checkpoints_hides_none(tmp_path: Path, kept: str)
     flags = Flags(**KUBECTLS)
     book = book_of([str(tmp_path / "kept")], [str(EAST_KEY)], flags)
     assert len(book.claims_of(process_log(2).id)) == 1
+
+
+def kept_form(chance: random.Random, note: str) -> str:
+    """Return a file of a note, as a job keeps it: the note, or a ConfigMap as `kubectl` prints it."""
+    entry = json.dumps({"checkpoint": note, "pod": "one"}, ensure_ascii=chance.random() < 0.5)
+    held = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"one": chance.choice([note, entry])}}
+    forms = [
+        lambda: note,
+        lambda: json.dumps(held, ensure_ascii=chance.random() < 0.5, indent=chance.choice([None, 2])),
+        lambda: yaml.safe_dump(held, allow_unicode=chance.random() < 0.5, sort_keys=False),
+        lambda: yaml.safe_dump(held, default_style=chance.choice(['"', "|", "'"]), sort_keys=False),
+        lambda: yaml.safe_dump({"items": [held], "apiVersion": "v1"}, width=chance.choice([20, 80, 10**6])),
+    ]
+    return chance.choice(forms)()
+
+
+LINES: Final = ["# apiVersion:", "---", "...", "other:", "apiVersion: v1", "# junk", "", "  other:", "? x"]
+WRAPS: Final = [
+    ('{"checkpoint"', '{"x":{"checkpoint"', "}"),
+    ('{"checkpoint"', ' {"checkpoint"', ""),
+    ('{"checkpoint"', '{"checkpoint2"', ""),
+    ('"data"', '"date"', ""),
+    ("data:", "data:\nother:", ""),
+    ("data:", "data:\n  x:", ""),
+]
+
+
+SIGNED: Final = (("bailiwick/", ENTRY.split("\n")[2]), (EAST_KEY.name, ENTRY.split()[-1]))
+"""How the checkpoint and its cosignature begin and end."""
+
+
+def _line_of(text: str, lines: Sequence[str]) -> int:
+    return next(at for at, line in enumerate(lines) if text in line)
+
+
+def surrounded(chance: random.Random, kept: str) -> str:
+    """Return a kept file to which a stranger added lines, or members around what is in it."""
+    for wrapped in (False, True):
+        for before, after, end in chance.sample(WRAPS, chance.randint(0, 2)):
+            # Inside a text in double quotes, each quote has a backslash.
+            spelled = (one.replace('"', '\\"') if wrapped else one for one in (before, after))
+            kept = kept.replace(*spelled, 1) + (end if wrapped else "")
+    lines = kept.split("\n")
+    for _ in range(chance.randint(0, 3)):
+        # A line inside of what was signed, or of its signature, would change that.
+        inside = {at for begin, end in SIGNED for at in range(_line_of(begin, lines) + 1, _line_of(end, lines) + 1)}
+        lines.insert(chance.choice(sorted({*range(len(lines) + 1)} - inside)), chance.choice(LINES))
+    return "\n".join(lines)
+
+
+@given(st.integers(0, 2**40))
+@settings(SLOW, max_examples=300)
+def test_what_is_put_around_kept_checkpoints_hides_none_of_them(
+    tmp_path_factory: pytest.TempPathFactory, seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311 - so that a seed tells all
+    file = tmp_path_factory.mktemp("kept") / "kept"
+    kept = surrounded(chance, kept_form(chance, ENTRY))
+    file.write_text(kept, encoding="utf-8")
+    # What cannot be read is an error, and hides nothing.
+    with suppress(CliError):
+        book = book_of([str(file)], [str(EAST_KEY)], Flags(**KUBECTLS))
+        assert len(book.claims_of(process_log(2).id)) == 1, kept
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda entry: '{"x":' + entry + "}",
+        lambda entry: f" {entry}",
+        lambda entry: f"[{entry}]",
+        lambda entry: entry.replace('{"checkpoint', '{"checkpoint2'),
+        lambda entry: '{"checkpoint": "junk", "x":' + entry + "}",
+        lambda entry: entry.replace("\\n\\n", '\\n\\n","x":"', 1),
+        lambda entry: json.dumps({"x": entry}),
+    ],
+    ids=["wrapped", "a space", "a list", "another name", "a text before it", "two members", "a text of JSON"],
+)
+def test_what_is_put_around_an_entry_of_the_witness_does_not_hide_it(around: Callable[[str], str]) -> None:
+    for ascii_only in (False, True):
+        entry = around(json.dumps({"checkpoint": ENTRY}, ensure_ascii=ascii_only))
+        book = WitnessBook([EAST_KEY])
+        for shown in checkpoints_of_objects({"data": {"one": entry}}):
+            book.add(shown)
+        assert len(book.claims_of(process_log(2).id)) == 1, entry
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from bailiwick_evidence.audit.cosignatures import CosignedNote, FoundNotes, cosigned_in
+from bailiwick_evidence.audit.spellings import spellings
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
 from bailiwick_evidence.note import NoteError, NoteSignature, SignatureType, VerifierKey, signed_by, split
 
@@ -31,11 +32,13 @@ class ShownCheckpoint(NamedTuple):
     """A text with signed notes of checkpoints, and the members that are stored with it. Nothing in it is verified.
 
     `refused`: a checkpoint that the process also signed and that contradicts this one.
+    `beside`: it is searched only so that nothing is hidden, and what no witness cosigned in it is not counted.
     """
 
     note: str
     pod: str | None = None
     refused: str | None = None
+    beside: bool = False
 
 
 class RootClaim(NamedTuple):
@@ -156,7 +159,8 @@ class WitnessBook:
     def add_found(self, shown: ShownCheckpoint, found: FoundNotes) -> tuple[CountedNote, ...]:
         """Add what was found in a text with the keys of this book."""
         counted = self._keep_notes(found, shown.pod)
-        self.refused += len(found.unsigned) or not counted
+        if not shown.beside:
+            self.refused += len(found.unsigned) or not counted
         for one in counted if shown.refused is not None else ():
             # No note replaces another: which one the process signed is known once its first line is read.
             self.contradictions.setdefault(one.claim.chain, {})[shown.refused or ""] = None
@@ -306,20 +310,43 @@ class WitnessBook:
 
 
 def checkpoints_of_objects(raw: object) -> Iterator[ShownCheckpoint]:
-    """Yield the checkpoints in the data of a ConfigMap, or of a list of ConfigMaps, and those in a text beside them."""
-    if isinstance(raw, str) and has_signature(raw):
-        yield ShownCheckpoint(raw)
-    if not isinstance(raw, Mapping):
-        return
-    items = raw.get("items")
-    for item in items if isinstance(items, list) else ():
-        yield from checkpoints_of_objects(item)
-    data = raw.get("data")
-    for held in data.values() if isinstance(data, Mapping) else ():
-        if isinstance(held, str) and held.startswith("{"):
-            yield from _entry(held)
-        elif isinstance(held, str) and has_signature(held):
-            yield ShownCheckpoint(held)
+    """Yield the checkpoints in the data of a ConfigMap, or of a list of ConfigMaps, and those in any text beside them.
+
+    Where a text stands is not signed, so no member that is put around it hides it.
+    """
+    # YAML can have one object in many places, and in itself.
+    seen: set[int] = set()
+    left: list[tuple[object, bool]] = [(raw, isinstance(raw, str))]
+    while left:
+        value, counts = left.pop()
+        if isinstance(value, str):
+            yield from _entry(value) if counts and value.lstrip().startswith("{") else checkpoints_in(value, counts)
+        elif id(value) in seen:
+            continue
+        elif isinstance(value, Mapping):
+            seen.add(id(value))
+            left += [(name, False) for name in value]
+            data = value.get("data")
+            for one in value.values():
+                if one is data and isinstance(one, Mapping):
+                    left += [(name, False) for name in one]
+                    left += [(held, isinstance(held, str)) for held in one.values()]
+                else:
+                    left.append((one, False))
+        elif isinstance(value, list | tuple | set):
+            seen.add(id(value))
+            left += [(one, False) for one in value]
+
+
+def checkpoints_in(text: str, counts: bool = False) -> Iterator[ShownCheckpoint]:  # noqa: FBT001, FBT002 - one member
+    """Yield what a text shows as it is and without the escapes and indentation of JSON and YAML.
+
+    `counts`: one of them counts as refused if no witness cosigned it.
+    """
+    for shown in spellings(text):
+        if has_signature(shown):
+            yield ShownCheckpoint(shown, beside=not counts)
+            counts = False
 
 
 def has_signature(text: str) -> bool:
@@ -328,19 +355,25 @@ def has_signature(text: str) -> bool:
 
 
 def _entry(text: str) -> Iterator[ShownCheckpoint]:
-    """Yield the checkpoint in an entry of the witness."""
+    """Yield the checkpoint in an entry of the witness, and what else there is in it."""
     try:
         held = json.loads(text, object_pairs_hook=_members)
     except (ValueError, RecursionError):
         # Something was added to it: it can still be found what a witness cosigned.
-        yield ShownCheckpoint(text.replace("\\n", "\n"))
+        yield from checkpoints_in(text, counts=True)
         return
-    if isinstance(held, dict) and isinstance(note := held.get("checkpoint"), str):
+    note = held.get("checkpoint") if isinstance(held, dict) else None
+    if isinstance(held, dict) and isinstance(note, str):
         pod, refused = held.get("pod"), held.get("refused")
         contrary = refused.get("note") if isinstance(refused, dict) else None
         yield ShownCheckpoint(
             note, pod if isinstance(pod, str) else None, contrary if isinstance(contrary, str) else None
         )
+        *_, plain = spellings(text)
+        rest = plain.replace(note, "", 1)
+        if not has_signature(rest) and "bailiwick/" not in rest:
+            return
+    yield from checkpoints_in(text)
 
 
 def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
