@@ -215,15 +215,16 @@ class _Reading:
         """Take an entry: a checkpoint of the clusters whose keys cosigned it, of another one, or none."""
         note = entry.decode(errors="replace")
         found = cosigned_in(note, self._book.keys)
-        if found.notes:
-            for counted in self._book.add_found(ShownCheckpoint(note), found):
-                for one in counted.signatures:
-                    self._count(self._clusters[self._book.clusters[one.key]], counted.claim.chain, one)
-        elif found.keys:
-            self._book.add_found(ShownCheckpoint(note), found)
-            self._refused += 1
-            for name in {self._book.clusters[key] for key in found.keys}:
-                self._clusters[name].unreadable += 1
+        cosigned = {one.key for noted in found.notes for one in noted.cosigned.values()}
+        # Another checkpoint in the entry says nothing of one that was spoiled.
+        spoiled = {self._book.clusters[key] for key in found.keys - cosigned}
+        for counted in self._book.add_found(ShownCheckpoint(note), found) if found.notes or spoiled else ():
+            for one in counted.signatures:
+                self._count(self._clusters[self._book.clusters[one.key]], counted.claim.chain, one)
+        for name in spoiled:
+            self._clusters[name].unreadable += 1
+        if found.notes or spoiled:
+            self._refused += bool(spoiled)
         elif found.unsigned and (labels := found.unsigned[0].labels):
             self._others += 1
             new = (label for label in labels if label not in self._strangers)

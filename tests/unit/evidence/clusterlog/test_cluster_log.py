@@ -268,6 +268,14 @@ def test_an_entry_that_names_a_key_which_cosigned_nothing_in_it_is_a_finding(spo
     assert [one.unreadable for one in report.clusters] == [1, 0]
 
 
+@pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
+def test_no_other_checkpoint_beside_it_hides_that_an_entry_was_spoiled(spoil: Callable[[str], str]) -> None:
+    spoiled = spoil(process_log(30).checkpoint(by=EAST, now=BEGAN))
+    report = verified(log_files([*ENTRIES, f"{of_west(1)}\n{spoiled}".encode()]))
+    assert (codes(report), report.refused, len(report.clusters[1].chains)) == (["unreadable"], 1, 2)
+    assert [one.unreadable for one in report.clusters] == [1, 0]
+
+
 def test_keys_that_were_not_given_are_named() -> None:
     report = verified(log_files(ENTRIES), clusters={EAST_KEY: "east"})
     assert (report.others, report.labels) == (3, (WEST_KEY.label,))
