@@ -222,3 +222,14 @@ def test_only_a_line_that_a_witness_of_the_cluster_saw_says_that_lines_are_missi
     # Anyone can write a log that no witness saw.
     alone = audited([*log.lines, *after.lines], [log.checkpoint(by=EAST)])
     assert (places(alone[log.id]), places(alone[after.id])) == ([], ["brief"])
+
+
+def test_no_cluster_says_that_lines_of_a_chain_without_a_witness_are_missing() -> None:
+    log = process_log(2).records(3).close()
+    after = process_log(3, previous={"id": log.id, "seq": 100, "head": spelled(log)}).records(1).close()
+    found = audited([*log.lines, *after.lines], [after.checkpoint(by=EAST)])
+    assert (places(found[log.id]), found[log.id].bad) == (["brief"], False)
+    # If all keys are of one cluster, so are all chains.
+    (key, cluster), *_ = CLUSTERS.items()
+    found = audited([*log.lines, *after.lines], [after.checkpoint(by=EAST)], {key: cluster})
+    assert "truncated 5-100" in places(found[log.id])

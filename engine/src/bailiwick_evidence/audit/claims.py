@@ -284,9 +284,11 @@ class WitnessBook:
         return len(owners) == 1 and owners == self.clusters_of(other)
 
     def may_accuse(self, chain: str, other: str) -> bool:
-        """Tell whether lines of a chain can count against another: those of another cluster never do."""
-        owners, accused = self.clusters_of(chain), self.clusters_of(other)
-        return not owners or not accused or bool(owners & accused)
+        """Tell whether lines of a chain can count against another: those of another cluster never do.
+
+        Of which of several clusters a chain is that none cosigned is not known.
+        """
+        return len({*self.clusters.values()}) <= 1 or bool(self.clusters_of(chain) & self.clusters_of(other))
 
     def checkpoints_held_of(self, chain: str) -> list[HeldCheckpoint]:
         """Return the checkpoints of a chain in lines of other chains."""
