@@ -233,3 +233,22 @@ def test_no_cluster_says_that_lines_of_a_chain_without_a_witness_are_missing() -
     (key, cluster), *_ = CLUSTERS.items()
     found = audited([*log.lines, *after.lines], [after.checkpoint(by=EAST)], {key: cluster})
     assert "truncated 5-100" in places(found[log.id])
+
+
+def test_a_checkpoint_that_runs_ahead_of_the_lines_contradicts_none_though_a_witness_is_said_to_have_refused_it() -> (
+    None
+):
+    log = process_log(2).records(5)
+    refused = log.signed(log.lines)
+    book = WitnessBook((EAST_KEY,))
+    book.add(ShownCheckpoint(log.checkpoint(4, by=EAST), refused=refused))
+    (report,) = audited_by(book, [b"".join(log.lines[:4])])
+    assert (places(report), report.bad) == (["unclosed"], False)
+
+
+def test_a_checkpoint_that_only_the_process_signed_is_not_one_that_a_witness_saw() -> None:
+    log, other = process_log(2).records(5), process_log(3)
+    other.add(kind="ledger", note=log.signed(log.lines))
+    reports = audited([*log.lines[:4], *other.close().lines], [log.checkpoint(4, by=EAST)])
+    said = [one.said for one in reports[log.id].findings if one.code.value == "truncated"]
+    assert said == ["its process signed a checkpoint over 6 lines, but only 4 are here"]

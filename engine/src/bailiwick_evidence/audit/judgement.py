@@ -224,8 +224,11 @@ class _Judgement:
         size = self.log.leaves.size
         seen = self._seen_size()
         if seen > size and not all(seq in self.numbered for seq in range(size, min(seen, size + 1_000))):
-            by = "a witness" if any(claim.size == seen for claim in self.roots) else "another chain"
-            said = f"{by} saw {seen} lines, but only {size} are here"
+            signed = [claim for claim in self.roots if claim.size == seen]
+            by = f"{'a witness' if any(claim.seen for claim in signed) else 'another chain'} saw"
+            if signed and not any(claim.seen for claim in signed):
+                by = "its process signed a checkpoint over"
+            said = f"{by} {seen} lines, but only {size} are here"
             self.findings.append(LogFinding(FindingCode.TRUNCATED, said, size, seen - 1))
 
     def _seen_size(self) -> int:
@@ -325,7 +328,8 @@ class _Judgement:
         if any(claim.size == said.size and claim.root == said.root for claim in self.cosigned):
             return False
         end = next((end for start, end in self.log.leaves.runs()[:1] if start == 0), 0)
-        return said.size > end or self.log.leaves.roots([said.size])[said.size] != said.root
+        # Whether one over more lines is of this chain is not known.
+        return said.size <= end and self.log.leaves.roots([said.size])[said.size] != said.root
 
     def _ends(self, witnessed: RootClaim | None, upto: int | None, ended: float | None) -> None:
         log, size = self.log, self.log.leaves.size
