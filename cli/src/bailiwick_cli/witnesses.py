@@ -20,6 +20,7 @@ from bailiwick_evidence.audit.claims import (
     checkpoints_in,
     checkpoints_of_objects,
 )
+from bailiwick_evidence.note import VerifierKey
 from bailiwick_governance.display import talk
 from bailiwick_governance.errors import ApiError
 from bailiwick_governance.records.witnesskeys import ClusterKeys, cluster_keys_of, keys_of, text_of
@@ -74,17 +75,22 @@ def _refuse_quorum(trusted: ClusterKeys, quorum: int) -> None:
     names: dict[str, set[str]] = {}
     for key in trusted.keys:
         names.setdefault(trusted.clusters.get(key, ""), set()).add(key.name)
-    called_before: dict[bytes, str] = {}
-    for key in trusted.keys if quorum > 1 else ():
-        if (other := called_before.setdefault(key.public, key.name)) != key.name:
-            raise CliError(
-                f"--witness-quorum {quorum}: {other} and {key.name} have one key, and so are one witness: give it once"
-            )
+    refuse_one_as_two(trusted.keys, "--witness-quorum", quorum)
     for cluster, called in sorted(names.items()) or [("", set())]:
         if quorum > max(1, len(called)):
             whose = f" of {cluster}" if cluster else ""
             raise CliError(
                 f"--witness-quorum {quorum}: --witness-key has keys of {len(called)} witnesses{whose}; give more"
+            )
+
+
+def refuse_one_as_two(keys: Iterable[VerifierKey], flag: str, quorum: int) -> None:
+    """Refuse one key under two names, which would be two witnesses of a quorum. Raises `CliError`."""
+    called_before: dict[bytes, str] = {}
+    for key in keys if quorum > 1 else ():
+        if (other := called_before.setdefault(key.public, key.name)) != key.name:
+            raise CliError(
+                f"{flag} {quorum}: {other} and {key.name} have one key, and so are one witness: give it once"
             )
 
 

@@ -55,6 +55,10 @@ def folder(tmp_path: Path) -> Path:
             "--witness-key @east.vkey --witness-key @again.vkey --witness-quorum 2",
             "and so are one witness",
         ),
+        (
+            f"{LOG} --cluster-log-witness @east.vkey --cluster-log-witness @again.vkey --cluster-log-quorum 2",
+            "and so are one witness",
+        ),
         (f"{LOG} --cluster-log-checkpoint @east.vkey", "not a signed note"),
         (f"{LOG} --cluster-log-age soon", "is not a duration"),
         (LOG, "set --witness-key CLUSTER=FILE for each"),

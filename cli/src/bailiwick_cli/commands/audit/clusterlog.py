@@ -8,6 +8,7 @@ from typing import Final
 
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.verbs.auditverbs import VerifyFlags
+from bailiwick_cli.witnesses import refuse_one_as_two
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.clusterlog.clusterlog import (
@@ -79,6 +80,7 @@ def _trust(options: VerifyFlags) -> ClusterLogTrust:
         raise CliError(
             f"--cluster-log-quorum {quorum}: --cluster-log-witness has keys of {len(names)} witnesses; give more"
         )
+    refuse_one_as_two(witnesses, "--cluster-log-quorum", quorum)
     longest = seconds(options.cluster_log_age or _AGE, "--cluster-log-age")
     earlier = tuple(_earlier(name, key) for name in options.cluster_log_checkpoint or ())
     return ClusterLogTrust(key, tuple(witnesses), quorum, longest, earlier)
