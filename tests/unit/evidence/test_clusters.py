@@ -101,8 +101,10 @@ def test_no_line_of_another_cluster_says_that_a_process_ended(by: Ed25519Private
     log = process_log(2).records(3)
     before = {"id": log.id, "seq": 3, "head": spelled(log)}
     after = process_log(3, seconds=86_400, previous=before).records(1).close()
+    late = process_log(4, seconds=86_400).records(1)
     notes = [log.checkpoint(by=EAST), after.checkpoint(now=BEGAN + 86_410, by=by)]
-    assert places(audited([*log.lines, *after.lines], notes)[log.id]) == found
+    notes.append(late.checkpoint(now=BEGAN + 86_410, by=EAST))
+    assert places(audited([*log.lines, *after.lines, *late.lines], notes)[log.id]) == found
 
 
 @pytest.mark.parametrize(("by", "found"), [("east", []), ("west", ["unknown"])])
@@ -252,3 +254,19 @@ def test_a_checkpoint_that_only_the_process_signed_is_not_one_that_a_witness_saw
     reports = audited([*log.lines[:4], *other.close().lines], [log.checkpoint(4, by=EAST)])
     said = [one.said for one in reports[log.id].findings if one.code.value == "truncated"]
     assert said == ["its process signed a checkpoint over 6 lines, but only 4 are here"]
+
+
+@pytest.mark.parametrize(("by", "found"), [(EAST, ["unclosed", "stale"]), (WEST, ["unclosed"])])
+def test_a_process_is_late_by_the_logs_of_its_own_cluster_alone(by: Ed25519PrivateKey, found: list[str]) -> None:
+    log, later = process_log(2).records(3), process_log(3, seconds=86_400).records(1)
+    notes = [log.checkpoint(by=EAST), later.checkpoint(now=BEGAN + 86_410, by=by)]
+    assert places(audited([*log.lines, *later.lines], notes)[log.id]) == found
+
+
+def test_by_a_time_in_a_line_that_has_not_come_no_process_is_late() -> None:
+    log, later, now = process_log(2).records(3), process_log(3, seconds=10**9).records(1), BEGAN + 60
+    book = WitnessBook((EAST_KEY,), now=now)
+    for note in (log.checkpoint(by=EAST), later.checkpoint(now=now, by=EAST)):
+        book.add(ShownCheckpoint(note))
+    reports = audited_by(book, [b"".join([*log.lines, *later.lines])])
+    assert {one.chain: places(one) for one in reports}[log.id] == ["unclosed"]

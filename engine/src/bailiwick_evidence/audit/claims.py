@@ -254,10 +254,9 @@ class WitnessBook:
                 kept.cosigned[one.key] = when, line
         return left_out
 
-    @property
-    def newest(self) -> int | None:
-        """The time of the newest cosignature, in seconds since the epoch."""
-        return max((claim.time for claims in self._claims.values() for claim in claims.values()), default=None)
+    def newest_of(self, chain: str) -> int:
+        """Return the time of the newest cosignature of a chain, in seconds since the epoch; 0: there is none."""
+        return max((claim.time for claim in self._claims.get(chain, {}).values()), default=0)
 
     def claims_of(self, chain: str) -> list[RootClaim]:
         """Return the checkpoints of a chain that witnesses cosigned, the smallest first."""

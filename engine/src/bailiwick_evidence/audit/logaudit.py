@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from bailiwick_evidence.audit.chainshares import WHOLE, ChainOutline, ChainShare
 from bailiwick_evidence.audit.chaintable import ChainTable
-from bailiwick_evidence.audit.claims import HeadClaim, RootClaim, ShownCheckpoint, WitnessBook
+from bailiwick_evidence.audit.claims import AHEAD_SECONDS, HeadClaim, RootClaim, ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.findings import ChainReport, FindingCode
 from bailiwick_evidence.audit.judgement import judge_chain, missing_chain
 from bailiwick_evidence.audit.leaves import LeafTable
@@ -166,10 +166,7 @@ class LogAudit:
                 heads.setdefault(claim.chain, []).append(claim)
         for name, log in self.chains.items():
             log.strays = self._reader.strays[name]
-        every: dict[str, ChainTable | ChainOutline] = {**self.chains, **self.outlines}
-        # Anyone can write a log that no witness saw, with any times.
-        ends = [log.end_time for name, log in every.items() if name in self.book.witnessed_chains]
-        newest = max((time for time in (*ends, self.book.newest) if time is not None), default=None)
+        newest = self._newest_times()
         judged = [(name, self._report(log, heads.get(name, ()), newest)) for name, log in self.chains.items()]
         found = [report for name, report in judged if self.share.owns(name)]
         for name in filter(self.share.owns, self._only_respelled()):
@@ -179,6 +176,30 @@ class LogAudit:
         gone = [roots for roots in self._gone(since) if self.share.owns(roots[0].chain)]
         found += [self._report_missing(roots, heads) for roots in gone]
         return sorted(found, key=ChainReport.rank)
+
+    def _newest_times(self) -> dict[str, float]:
+        """Return the last time in what witnesses saw of each cluster; of no name if none is named.
+
+        No line of one cluster says that a process of another should still be seen. A time that has not come says
+        nothing.
+        """
+        every: dict[str, ChainTable | ChainOutline] = {**self.chains, **self.outlines}
+        latest = math.inf if self.book.now is None else self.book.now + AHEAD_SECONDS
+        found: dict[str, float] = {}
+        witnessed = self.book.witnessed_chains
+        for name in self.book.chains:
+            newest: float = self.book.newest_of(name)
+            # Anyone can write a log that no witness saw, with any times.
+            ended = every[name].end_time if name in every and name in witnessed else None
+            if ended is not None and ended <= latest:
+                newest = max(newest, ended)
+            for owner in self._owners_of(name):
+                found[owner] = max(newest, found.get(owner, 0))
+        return found
+
+    def _owners_of(self, chain: str) -> frozenset[str]:
+        """Return the clusters of a chain, or no name if none is named."""
+        return self.book.clusters_of(chain) if self.book.clusters else frozenset({""})
 
     def _only_respelled(self) -> list[str]:
         """Return the chains of which no line is here but in a form that no process writes, and that no witness saw.
@@ -199,7 +220,7 @@ class LogAudit:
     def _report_missing(self, roots: Sequence[RootClaim], heads: Mapping[str, Sequence[HeadClaim]]) -> ChainReport:
         """Judge a chain without lines, by its kept leaves."""
         log = ChainTable(roots[0].chain)
-        report = self._report(log, heads.get(log.id, ()), None)
+        report = self._report(log, heads.get(log.id, ()), {})
         # Nothing can say whether a removed chain was closed.
         findings = tuple(one for one in report.findings if one.code is not FindingCode.UNCLOSED)
         whole = report.removed == max(claim.size for claim in roots)
@@ -208,7 +229,7 @@ class LogAudit:
         missing = missing_chain(log.id, roots, self.book.clusters_of(log.id))
         return replace(missing, cluster=report.cluster)
 
-    def _report(self, log: ChainTable, heads: Sequence[HeadClaim], newest: float | None) -> ChainReport:
+    def _report(self, log: ChainTable, heads: Sequence[HeadClaim], newest: Mapping[str, float]) -> ChainReport:
         book = self.book
         roots, held, owners = book.claims_of(log.id), book.checkpoints_held_of(log.id), book.clusters_of(log.id)
         vouching = [one for one in held if book.may_vouch(one.by, log.id)]
@@ -222,7 +243,7 @@ class LogAudit:
             bool(book.keys),
             book.strangers.get(log.id),
             book.quorum,
-            newest,
+            max((newest[owner] for owner in self._owners_of(log.id) if owner in newest), default=None),
             owners,
         )
         if (kept := self._kept.get(log.id)) is not None and not log.removed:
