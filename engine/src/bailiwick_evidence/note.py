@@ -167,6 +167,31 @@ def open_note(note: str, keys: Iterable[VerifierKey]) -> Note:
     return Note(text, tuple(verified.values()))
 
 
+def open_in_any_order(note: str, keys: Iterable[VerifierKey]) -> Note:
+    """Return the note that these keys signed, with all of their signatures. Raises `NoteError` if none did.
+
+    A line that does not verify is refused only if no other line of the key does, wherever the two stand.
+    """
+    text, lines = split(note)
+    known = _by_label(keys)
+    verified: list[NoteSignature] = []
+    refused: list[tuple[Sequence[VerifierKey], NoteError]] = []
+    for line in lines:
+        name, held = _signature(line)
+        if called := known.get((name, held[:_KEY_ID])):
+            try:
+                verified.append(_verify_by_one(text, called, held[_KEY_ID:]))
+            except NoteError as error:
+                refused.append((called, error))
+    for called, error in refused:
+        if not any(one.key in called for one in verified):
+            raise error
+    if not verified:
+        message = "no trusted key signed it"
+        raise NoteError(message)
+    return Note(text, tuple(verified))
+
+
 def _by_label(keys: Iterable[VerifierKey]) -> dict[tuple[str, bytes], list[VerifierKey]]:
     """Return keys by name and id. An id has four bytes, so that anyone can make a second key of both: it hides none."""
     known: dict[tuple[str, bytes], list[VerifierKey]] = {}

@@ -294,6 +294,16 @@ def test_a_cluster_is_as_old_as_what_as_many_witnesses_cosigned_as_are_required(
     assert (codes(late), late.clusters[0].newest) == (["silent"], NOW - DAY - 1)
 
 
+def test_a_junk_line_of_a_witness_beside_the_good_one_says_the_same_before_it_and_behind_it() -> None:
+    files = log_files(ENTRIES, NOW)
+    for name, key_id, size in ((OUTSIDE_NAME, OUTSIDE_KEY.id, 72), (ORIGIN, LOG_KEY.id, 64)):
+        junk = f"\N{EM DASH} {name} {encode_base64(key_id + bytes(size))}\n"
+        note = files["checkpoint"].decode()
+        for spoiled in (note + junk, note.replace("\n\n", f"\n\n{junk}")):
+            report = verified(files | {"checkpoint": spoiled.encode()}, quorum=1)
+            assert (codes(report), report.witnessed) == ([], NOW), spoiled
+
+
 def test_keys_of_one_name_and_one_id_are_told_apart_by_the_keys_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     # What costs somebody a day of computing: a key with the id of another one, which has four bytes.
     monkeypatch.setattr(VerifierKey, "id", property(lambda key: b"same"))
