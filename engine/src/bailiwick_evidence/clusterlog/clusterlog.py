@@ -76,7 +76,8 @@ class LoggedCluster:
     It is in seconds since the epoch; None: fewer did.
 
     `ahead`: how many of its checkpoints are from the future. `silent`: no checkpoint is new enough. `unreadable`: how
-    many entries name its key, which cosigned nothing in them.
+    many entries name its key, which cosigned nothing in them. `witnesses`: how many, of the `quorum` that is required,
+    cosigned a checkpoint, at a time that counts.
     """
 
     name: str
@@ -85,6 +86,8 @@ class LoggedCluster:
     ahead: int = 0
     silent: bool = True
     unreadable: int = 0
+    witnesses: int = 0
+    quorum: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,13 +263,17 @@ class _Reading:
             self._find(ClusterLogCode.SILENT, said)
         for cluster in self._clusters.values():
             ranked = sorted(self._seen[cluster.name].values(), reverse=True)
-            cluster.newest = ranked[self._book.quorum - 1] if len(ranked) >= self._book.quorum else None
+            cluster.witnesses, cluster.quorum = len(ranked), self._book.quorum
+            cluster.newest = ranked[cluster.quorum - 1] if len(ranked) >= cluster.quorum else None
             cluster.silent = cluster.newest is None or cluster.newest < oldest
             # What entries would say that are not here is not known.
             if cluster.silent and complete:
                 since = "" if cluster.newest is None else f" since {times.epoch_stamp(cluster.newest)}"
                 ahead = f"; cosignatures from the future, which do not count: {cluster.ahead}" if cluster.ahead else ""
-                said = f"cluster {cluster.name}: no checkpoint{since}{ahead}"
+                said = f"no checkpoint{since}"
+                if 0 < cluster.witnesses < cluster.quorum:
+                    said = f"{cluster.witnesses} of the {cluster.quorum} required witnesses cosigned a checkpoint"
+                said = f"cluster {cluster.name}: {said}{ahead}"
                 self._find(ClusterLogCode.SILENT, said)
 
     def _find(self, code: ClusterLogCode, said: str) -> None:

@@ -54,6 +54,7 @@ def cluster_log_object(log: ClusterLogReport, reports: Sequence[ChainReport]) ->
                 "chainsNotLogged": _not_logged(cluster, reports),
                 "upTo": _stamp(_uncut_upto(log, cluster, reports)),
                 "newest": _stamp(cluster.newest),
+                "witnesses": cluster.witnesses,
                 "fromTheFuture": cluster.ahead,
                 "silent": cluster.silent,
                 "entriesUnreadable": cluster.unreadable,
@@ -86,6 +87,9 @@ def _cluster_line(log: ClusterLogReport, cluster: LoggedCluster, reports: Sequen
     ahead = _counted(cluster.ahead, "cosignature", "cosignatures")
     ahead = f"; {ahead} from the future, without a time that counts" if cluster.ahead else ""
     if cluster.newest is None:
+        if cluster.witnesses:
+            said = f"{cluster.witnesses} of the {cluster.quorum} required witnesses cosigned what the cluster log has"
+            return [head, (said, "red"), (chains + ahead, "")]
         return [head, ("not in the cluster log", "red"), (ahead, "")]
     chains += f", the newest checkpoint from {times.epoch_stamp(cluster.newest)}{ahead}"
     if cut := cut_chains(cluster, reports):

@@ -294,6 +294,16 @@ def test_a_cluster_is_as_old_as_what_as_many_witnesses_cosigned_as_are_required(
     assert (codes(late), late.clusters[0].newest) == (["silent"], NOW - DAY - 1)
 
 
+def test_of_a_cluster_that_too_few_witnesses_cosigned_it_is_counted_how_many_did() -> None:
+    second = verifier_key("example.org/second", SignatureType.COSIGNATURE, OUTSIDE)
+    clusters = {EAST_KEY: "east", second: "east"}
+    report = verified(log_files([of_east(3).encode()]), book=WitnessBook(tuple(clusters), 2, clusters))
+    assert [one.said for one in report.findings] == [
+        "cluster east: 1 of the 2 required witnesses cosigned a checkpoint"
+    ]
+    assert report.clusters[0].witnesses == 1
+
+
 def test_a_junk_line_of_a_witness_beside_the_good_one_says_the_same_before_it_and_behind_it() -> None:
     files = log_files(ENTRIES, NOW)
     for name, key_id, size in ((OUTSIDE_NAME, OUTSIDE_KEY.id, 72), (ORIGIN, LOG_KEY.id, 64)):

@@ -87,6 +87,13 @@ def test_an_entry_that_cannot_be_read_leaves_the_end_of_its_cluster_unknown() ->
     assert (words.split(";")[0], upto) == ("Cluster east: nothing is known of the ends of its logs", None)
 
 
+def test_of_a_cluster_that_too_few_witnesses_cosigned_it_is_said_how_many_did() -> None:
+    for chains, said in (({"A"}, "1 of the 2 required witnesses"), (set(), "not in the cluster log")):
+        cluster = LoggedCluster("east", chains, witnesses=len(chains), quorum=2)
+        words, _ = spoken(ClusterLogReport("example.org/clusters", 2, LATER, (), (cluster,)), [chain()])
+        assert words.split(" cosigned")[0] == f"Cluster east: {said}"
+
+
 @pytest.mark.parametrize("logged", [None, logged()])
 def test_a_cluster_of_which_nothing_is_here_is_named(logged: ClusterLogReport | None) -> None:
     totals = LogTotals(5, 0, 0, 0, 1, derived=False, histories=HistoryFold().report({}), signed=ReviewReport(0, 0, 0))
