@@ -1,5 +1,6 @@
 """What `audit verify` refuses of a log of all clusters: it exits with 2, and says what to set."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -95,6 +96,20 @@ def test_a_cluster_of_which_nothing_is_here_is_named_with_a_nonzero_exit(folder:
     ran = commandline.run(*words, *BOTH.replace("@", f"{folder}/").split())
     assert (ran.code, ran.out.splitlines()[0]) == (1, "Nothing is known of what was removed or changed in west."), ran
     assert "Cluster west: absent: no checkpoint that its witness cosigned is here" in ran.out, ran
+
+
+def test_a_cluster_that_is_silent_since_the_time_asked_for_is_named(folder: Path) -> None:
+    log, old = process_log(5, seconds=time.time() - BEGAN - 60).records(5), process_log(3).records(2)
+    (folder / "new.log").write_bytes(b"".join(log.lines))
+    (folder / "old.log").write_bytes(b"".join(old.lines))
+    notes = [log.checkpoint(by=EAST, now=int(time.time())), old.checkpoint(by=WEST)]
+    (folder / "both.notes").write_text("\n".join(notes))
+    words = ["audit", "verify", "--checkpoints", f"{folder}/both.notes", *BOTH.replace("@", f"{folder}/").split()]
+    ran = commandline.run(*words, f"{folder}/new.log", "--since", "24h")
+    assert (ran.code, "Cluster west: absent: no checkpoint" in ran.out) == (1, True), ran
+    # Its files are here.
+    ran = commandline.run(*words, f"{folder}/new.log", f"{folder}/old.log", "--since", "24h")
+    assert "absent" not in ran.out, ran
 
 
 def entries_of(folder: Path, note: str) -> tuple[Ran, list[str]]:

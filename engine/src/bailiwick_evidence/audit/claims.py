@@ -294,12 +294,6 @@ class WitnessBook:
         return self._held.get(chain, [])
 
     @property
-    def absent_clusters(self) -> tuple[str, ...]:
-        """The clusters of which no checkpoint over any line is here."""
-        here = frozenset(name for chain in self.witnessed_chains for name in self.clusters_of(chain))
-        return tuple(sorted({*self.clusters.values()} - here))
-
-    @property
     def chains(self) -> frozenset[str]:
         """Every chain of which there is a checkpoint that a witness cosigned."""
         return frozenset(self._claims)

@@ -144,6 +144,13 @@ class LogAudit:
         outside = sum(name not in self.chains for name in self.outlines)
         return len(self.chains) + outside + len(self._only_respelled()) + sum(1 for _ in self._gone(since))
 
+    def absent_clusters(self, since: float | None = None) -> tuple[str, ...]:
+        """Return the clusters of which no line is here, and no checkpoint over any line since this time."""
+        read = (name for name in self.book.witnessed_chains if name in self.chains or name in self.outlines)
+        gone = (roots[0].chain for roots in self._gone(since))
+        here = frozenset(owner for names in (read, gone) for name in names for owner in self.book.clusters_of(name))
+        return tuple(sorted({*self.book.clusters.values()} - here))
+
     def _fits(self, line: ChainLine) -> bool | None:
         if not self.share.keeps(line.link.id):
             self._joined.add(line.link.id)

@@ -206,7 +206,10 @@ class LogVerification:
         if totals.signed.verified or totals.signed.reviews:
             yield [(reviews_line(totals.signed), "")]
         for name in totals.absent:
-            said = "no checkpoint that its witness cosigned is here: give its files, or leave out its key"
+            said = (
+                "no checkpoint that its witness cosigned is here, or with --since none of that time: give its files, or"
+                " leave out its key"
+            )
             yield [(f"Cluster {visible(name)}: ", "bold"), ("absent", "red"), (f": {said}", "")]
         if self.logged is not None:
             yield from cluster_log_lines(self.logged, self.reports)

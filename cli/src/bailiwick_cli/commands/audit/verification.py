@@ -108,7 +108,7 @@ def _verify(
         reviews.report(witnessed, audit.ledger_time()),
         notes,
         audit.book.unread,
-        audit.book.absent_clusters,
+        audit.absent_clusters(since),
     )
     contradicted = () if records is None else tuple(map(ContradictedLine.from_record, records.contradicted))
     results = ChainResults(reports, {} if records is None else dict(records.counts), contradicted)
