@@ -183,9 +183,9 @@ def open_in_any_order(note: str, keys: Iterable[VerifierKey]) -> Note:
                 verified.append(_verify_by_one(text, called, held[_KEY_ID:]))
             except NoteError as error:
                 refused.append((called, error))
-    for called, error in refused:
-        if not any(one.key in called for one in verified):
-            raise error
+    for tried, why in refused:
+        if not any(one.key in tried for one in verified):
+            raise why
     if not verified:
         message = "no trusted key signed it"
         raise NoteError(message)
