@@ -23,9 +23,9 @@ from bailiwick_cli.options import Flags
 from bailiwick_cli.verbs.auditverbs import VerifyFlags
 from bailiwick_cli.witnesses import book_of
 from bailiwick_evidence.audit.claims import WitnessBook, checkpoints_of_objects
-from bailiwick_evidence.base64text import encode_base64
+from bailiwick_evidence.base64text import decode_base64, encode_base64
 from bailiwick_evidence.checkpoint import Checkpoint
-from bailiwick_evidence.note import SignatureType, cosign_note, sign_note, split, verifier_key
+from bailiwick_evidence.note import SignatureType, VerifierKey, cosign_note, sign_note, split, verifier_key
 from bailiwick_governance.views.verificationview import LogVerification
 from support.evidence.logs import ProcessLog, private_key
 from support.evidence.shardruns import KUBECTLS
@@ -94,24 +94,28 @@ def verified(folder: Path, shown: Evidence) -> LogVerification:
     return verify_log(options, book, logged=logged)[1]
 
 
-def junk_line(chance: random.Random, origin: str) -> str:
-    """Return a line of a note that a stranger wrote, in anybody's name."""
-    name, key_id, size = chance.choice(
-        [(EAST_KEY.name, EAST_KEY.id, 72), (WEST_KEY.name, WEST_KEY.id, 72), (origin, bytes(4), 64), ("junk", b"", 8)]
-    )
+def junk_line(chance: random.Random, origin: str, keys: Sequence[VerifierKey]) -> str:
+    """Return a line of a note that a stranger wrote, in the name of one of the keys, or in another one."""
+    key = chance.choice(keys)
+    name, key_id, size = chance.choice([(key.name, key.id, 72), (origin, bytes(4), 64), ("junk", b"", 8)])
     line = f"{DASH} {name} {encode_base64(key_id + chance.randbytes(size))}"
     return chance.choice([line, line, line.replace(" ", "\t"), f"{DASH} {name} !", "\t", "", line + "\r", "junk"])
 
 
-def spoiled(chance: random.Random, note: str) -> str:
-    """Return a note to which a stranger added something, around the text, its lines and the signatures."""
+def spoiled(chance: random.Random, note: str, *, in_log: bool = False) -> str:
+    """Return a note to which a stranger added something, around the text, its lines and the signatures.
+
+    `in_log`: it has no line in the name of another cluster's key, which only who holds the log's key can append.
+    """
     text, signed = split(note)
+    by = decode_base64(signed[-1].split()[-1]) or b""
+    keys = [key for key in (EAST_KEY, WEST_KEY) if not in_log or by.startswith(key.id)]
     origin = text.split("\n")[0]
     before: list[str] = []
     behind = ["", *signed]
     for _ in range(chance.choice([1, 3, 80])):
         lines = chance.choice([before, behind, behind])
-        lines.insert(chance.randint(0, len(lines)), junk_line(chance, origin))
+        lines.insert(chance.randint(0, len(lines)), junk_line(chance, origin, keys))
     if chance.random() < 0.3:
         fake = Checkpoint(origin, chance.randint(1, 99), chance.randbytes(32)).text().splitlines()
         lines = chance.choice([before, behind])
@@ -154,13 +158,17 @@ def added_to(chance: random.Random, shown: Evidence) -> Evidence:
     files, notes, entries = [*shown.files], shown.notes, [*shown.entries]
 
     def add_entry() -> None:
-        note = chance.choice([strange_note(chance, true, in_log=True), spoiled(chance, chance.choice(true))])
+        note = chance.choice(
+            [strange_note(chance, true, in_log=True), spoiled(chance, chance.choice(true), in_log=True)]
+        )
         made = note.encode()
         entries.insert(chance.randint(0, len(entries)), chance.choice([made, made, chance.randbytes(40), b""]))
 
     def spoil_entry() -> None:
         at = chance.randrange(len(shown.entries))
-        entries[:] = [spoiled(chance, true[at]).encode() if one == shown.entries[at] else one for one in entries]
+        entries[:] = [
+            spoiled(chance, true[at], in_log=True).encode() if one == shown.entries[at] else one for one in entries
+        ]
 
     def add_notes() -> None:
         nonlocal notes
