@@ -14,7 +14,8 @@ ENFORCEMENT: Final = ROOT / "examples" / "enforcement"
 # Not of an enforcement point. Tests type what they show: tests/process/cli, tests/process/evidence/test_audit_page.py,
 # tests/process/webhook/test_shadow_page.py, tests/chart/test_console.py, tests/cluster/test_approvals_page.py,
 # tests/cluster/cli/test_notifying.py, tests/process/cli/test_reviewers.py, tests/process/webhook/test_clients_page.py,
-# tests/cluster/coverage/test_coverage_page.py, tests/cluster/fleet/test_many_clusters_page.py.
+# tests/cluster/coverage/test_coverage_page.py, tests/cluster/fleet/test_many_clusters_page.py,
+# tests/process/evidence/test_cluster_log_page.py.
 APART_FROM_POINTS: Final = frozenset(
     {
         "approvals.md",
@@ -30,6 +31,7 @@ APART_FROM_POINTS: Final = frozenset(
         "guards-on-disk.md",
         "identity-providers.md",
         "limit-calls-by-history.md",
+        "log-of-all-clusters.md",
         "many-clusters.md",
         "notifications.md",
         "object-stores.md",

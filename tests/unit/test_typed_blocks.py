@@ -29,11 +29,12 @@ SHORTEST_CLAIM: Final = 5
 WHOLE: Final = {
     "docs/how-to/approvals.md": ("tests/cluster/test_approvals_page.py", 5),
     "docs/how-to/ask-policies.md": ("tests/process/cli/test_asking.py", 10),
-    "docs/how-to/audit.md": ("tests/process/evidence/test_audit_page.py", 16),
+    "docs/how-to/audit.md": ("tests/process/evidence/test_audit_page.py", 17),
     "docs/how-to/coverage.md": ("tests/cluster/coverage/test_coverage_page.py", 7),
     "docs/how-to/diff-policies.md": ("tests/process/cli/test_diffing.py", 7),
     "docs/how-to/gate-changes.md": ("tests/process/cli/test_gates.py", 3),
     "docs/how-to/limit-calls-by-history.md": ("tests/process/cli/test_limits_page.py", 3),
+    "docs/how-to/log-of-all-clusters.md": ("tests/process/evidence/test_cluster_log_page.py", 4),
     "docs/how-to/many-clusters.md": ("tests/cluster/fleet/test_many_clusters_page.py", 6),
     "docs/how-to/notifications.md": ("tests/cluster/cli/test_notifying.py", 4),
     "docs/how-to/recipes.md": ("tests/process/cli/test_recipes_page.py", 1),

@@ -95,7 +95,7 @@ class CosignedCheckpoint(NamedTuple):
 
 
 def witness_name(installation: str) -> str:
-    """Return the name of the key with which the witness of an installation cosigns."""
+    """Return the name of the key with which the witness of an installation cosigns. Two clusters can have the same."""
     return f"bailiwick/{installation}/witness"
 
 

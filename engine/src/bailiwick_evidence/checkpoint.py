@@ -38,7 +38,10 @@ class Checkpoint(NamedTuple):
 
 
 def origin(installation: str, chain: str) -> str:
-    """Return what names the log of a chain: the uid of the installation, and the id of the chain."""
+    """Return what names the log of a chain: the installation, which is its namespace, and the id of the chain.
+
+    The installations of two clusters are called the same, if their namespaces are: it says nothing of the cluster.
+    """
     return f"bailiwick/{installation}/{chain}"
 
 

@@ -1,12 +1,13 @@
 """Signed notes: a text with lines of signatures, Ed25519 and timestamped cosignatures of Ed25519.
 
 Source: C2SP signed-note and tlog-cosignature. Holds: a note is returned only if a requested key has signed it. Lines of
-other keys are skipped. A line of a requested key that does not verify makes the whole note invalid.
+other keys are skipped. A line of a requested key that does not verify makes the whole note invalid for `open_note`, but
+hides no other line from those who ask for one signature.
 """
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -130,25 +131,87 @@ def split(note: str) -> tuple[str, list[str]]:
     return text + "\n", lines
 
 
-def signers(note: str) -> list[str]:
-    """Return who claims to have signed a note: names and key ids, as a `vkey` begins. Raises `NoteError`."""
-    return [f"{name}+{held[:_KEY_ID].hex()}" for name, held in map(_signature, split(note)[1])]
+def verified(text: str, keys: Iterable[VerifierKey], made: bytes) -> NoteSignature | None:
+    """Return the signature over a text, and whose it is; None if none of these keys made it.
+
+    `made` is what a line has after the name: the id of a key, and the signature.
+    """
+    called = [key for key in keys if key.id == made[:_KEY_ID]]
+    try:
+        return _verify_by_one(text, called, made[_KEY_ID:]) if called else None
+    except NoteError:
+        return None
+
+
+def signed_by(note: str, key: VerifierKey) -> bool:
+    """Tell whether any line of a note is a signature of this key: lines that others add hide none."""
+    text, _, lines = note.rpartition("\n\n")
+    held = (held for name, held in _signatures(lines.split("\n")) if name == key.name)
+    return any(verified(text + "\n", [key], one) is not None for one in held)
 
 
 def open_note(note: str, keys: Iterable[VerifierKey]) -> Note:
     """Return the note that these keys signed. Raises `NoteError` if none did, or if a signature does not verify."""
     text, lines = split(note)
-    known = {(key.name, key.id): key for key in keys}
-    verified: dict[tuple[str, bytes], NoteSignature] = {}
+    known = _by_label(keys)
+    verified: dict[VerifierKey, NoteSignature] = {}
     for line in lines:
         name, held = _signature(line)
-        called = (name, held[:_KEY_ID])
-        if (key := known.get(called)) is not None and called not in verified:
-            verified[called] = _verify_signature(text, key, held[_KEY_ID:])
+        called = known.get((name, held[:_KEY_ID]), ())
+        if any(key not in verified for key in called):
+            signature = _verify_by_one(text, called, held[_KEY_ID:])
+            verified.setdefault(signature.key, signature)
     if not verified:
         message = "no trusted key signed it"
         raise NoteError(message)
     return Note(text, tuple(verified.values()))
+
+
+def open_in_any_order(note: str, keys: Iterable[VerifierKey]) -> Note:
+    """Return the note that these keys signed, with all of their signatures. Raises `NoteError` if none did.
+
+    A line that does not verify is refused only if no other line of the key does, wherever the two stand.
+    """
+    text, lines = split(note)
+    known = _by_label(keys)
+    verified: list[NoteSignature] = []
+    refused: list[tuple[Sequence[VerifierKey], NoteError]] = []
+    for line in lines:
+        name, held = _signature(line)
+        if called := known.get((name, held[:_KEY_ID])):
+            try:
+                verified.append(_verify_by_one(text, called, held[_KEY_ID:]))
+            except NoteError as error:
+                refused.append((called, error))
+    for tried, why in refused:
+        if not any(one.key in tried for one in verified):
+            raise why
+    if not verified:
+        message = "no trusted key signed it"
+        raise NoteError(message)
+    return Note(text, tuple(verified))
+
+
+def _by_label(keys: Iterable[VerifierKey]) -> dict[tuple[str, bytes], list[VerifierKey]]:
+    """Return keys by name and id. An id has four bytes, so that anyone can make a second key of both: it hides none."""
+    known: dict[tuple[str, bytes], list[VerifierKey]] = {}
+    for key in dict.fromkeys(keys):
+        known.setdefault((key.name, key.id), []).append(key)
+    return known
+
+
+def signature_line(name: str, signed: str) -> str:
+    """Return a line of a note, without its newline. `signed`: the id of a key and the signature, as base64."""
+    return f"{_BEGINS}{name} {signed}"
+
+
+def _signatures(lines: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the name, and the key id with the signature, of each line that has the form of one."""
+    for line in lines:
+        try:
+            yield _signature(line)
+        except NoteError:
+            continue
 
 
 def _signature(line: str) -> tuple[str, bytes]:
@@ -161,9 +224,19 @@ def _signature(line: str) -> tuple[str, bytes]:
     return name, held
 
 
+def _verify_by_one(text: str, keys: Sequence[VerifierKey], made: bytes) -> NoteSignature:
+    """Return the signature with the one of these keys that made it. Raises `NoteError` if none did."""
+    for key in keys[:-1]:
+        try:
+            return _verify_signature(text, key, made)
+        except NoteError:
+            continue
+    return _verify_signature(text, keys[-1], made)
+
+
 def _verify_signature(text: str, key: VerifierKey, made: bytes) -> NoteSignature:
     time = None
-    said = text.encode()
+    said = _bytes_of(text)
     if key.kind is SignatureType.COSIGNATURE:
         time, made = int.from_bytes(made[:_TIME], "big"), made[_TIME:]
         if time > _LATEST:
@@ -179,8 +252,13 @@ def _verify_signature(text: str, key: VerifierKey, made: bytes) -> NoteSignature
 
 
 def _signed_bytes(text: str, time: int) -> bytes:
-    return f"cosignature/v1\ntime {time}\n{text}".encode()
+    return _bytes_of(f"cosignature/v1\ntime {time}\n{text}")
+
+
+def _bytes_of(text: str) -> bytes:
+    # A text from JSON can have halves of characters, which nothing signs.
+    return text.encode(errors="surrogatepass")
 
 
 def _line(key: VerifierKey, made: bytes) -> str:
-    return f"{_BEGINS}{key.name} {encode_base64(key.id + made)}\n"
+    return signature_line(key.name, encode_base64(key.id + made)) + "\n"

@@ -173,6 +173,11 @@ def otelcol() -> Recipe:
     return GoRecipe((pins.otelcol(),), usual="usually 2 to 4 minutes on 2 cores")
 
 
+def tessera() -> Recipe:
+    """Return the recipe of what writes and verifies logs of tiles, and is not ours."""
+    return GoRecipe((pins.tessera(),), usual="usually half a minute")
+
+
 def cosign() -> Recipe:
     """Return the recipe of cosign."""
     return GoRecipe((pins.cosign(),), usual="usually 5 minutes on 2 cores")

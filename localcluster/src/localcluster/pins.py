@@ -161,6 +161,12 @@ def otelcol() -> Module:
     return Module("otelcol", {"otelcol": "."}, {})
 
 
+def tessera() -> Module:
+    """What writes logs of tiles, and what verifies them; neither is ours."""
+    package = "github.com/transparency-dev/tessera/cmd"
+    return Module("tessera", {"posix-oneshot": f"{package}/examples/posix-oneshot", "fsck": f"{package}/fsck"}, {})
+
+
 def cosign() -> Module:
     """What signs a release and verifies it."""
     module = Module("cosign", {"cosign": "github.com/sigstore/cosign/v3/cmd/cosign"}, {})

@@ -6,12 +6,11 @@ from typing import Final
 
 import pytest
 
-from bailiwick_evidence.audit.claims import notes_of
 from localcluster.access import Cluster
 from support import commandline
 from support.callers import Callers
 from support.commandline import Ran
-from support.evidence.logs import WITNESS_KEY, ProcessLog
+from support.evidence.logs import WITNESS_KEY, ProcessLog, notes_of
 from support.namespaces import Roles, rule
 
 pytestmark = pytest.mark.cluster

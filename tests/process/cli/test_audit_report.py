@@ -167,3 +167,20 @@ def test_where_there_is_no_log_there_is_no_page(tmp_path: Path) -> None:
     (tmp_path / "plain.txt").write_text("a line\n")
     ran = commandline.run("audit", "report", str(tmp_path / "plain.txt"), *MARCH)
     assert (ran.code, ran.out, "no line of a chain" in ran.err) == (2, "", True), ran
+
+
+def test_keys_of_one_named_cluster_verify_as_keys_without_a_name(folder: Path) -> None:
+    plain = report(folder, "-o", "json")
+    key = folder / "witness.vkey"
+    named = commandline.run("audit", "report", *given(folder, "-o", "json")[:-3], f"east={key}", "-o", "json", *MARCH)
+    assert (plain.code, named.code) == (0, 0), named
+    assert json.loads(named.out)["message"] == json.loads(plain.out)["message"]
+    assert {one["cluster"] for one in json.loads(named.out)["audit"]["chains"]} == {"east"}
+
+
+def test_keys_of_several_clusters_are_refused_because_a_report_is_about_one(folder: Path) -> None:
+    other = verifier_key("bailiwick/5a1e/witness", SignatureType.COSIGNATURE, private_key(9))
+    keys = ["--witness-key", f"east={folder / 'witness.vkey'}", "--witness-key", f"west={other}"]
+    ran = commandline.run("audit", "report", str(folder / "decisions.log"), *keys, *MARCH)
+    assert (ran.code, ran.out) == (2, ""), ran
+    assert "a report is about one cluster, and the keys are of east, west: write one for each" in ran.err

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from bailiwick_engine.signatures.passkeyorigins import LOCAL_CONSOLES
-from bailiwick_evidence.audit.claims import notes_of
 from bailiwick_evidence.note import SignatureType, VerifierKey, cosign_note, verifier_key
 from support import commandline
 from support.commandline import Ran
-from support.evidence.logs import BEGAN, WITNESS_KEY, ProcessLog, private_key, written
+from support.evidence.logs import BEGAN, WITNESS_KEY, ProcessLog, notes_of, private_key, written
 from support.objects import Object
 from support.signatures.keys import ORIGIN, RP_ID, KeyFile
 from support.signatures.logs import DAVES, LINE, approved, published, used

@@ -23,12 +23,15 @@ from bailiwick_cli.main import app
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.derive.versions import engine_versions
+from bailiwick_governance.errors import UserError
 from bailiwick_governance.records import logfiles
 from bailiwick_governance.records.logfiles import LogFiles
+from bailiwick_governance.records.tilefiles import tile_files
 from support import commandline
 from support.commandline import Ran
 from support.decisions import crm_calls, decided, ledger_of
 from support.evidence.logs import BEGAN, WITNESS_KEY, ProcessLog
+from support.evidence.tilelogs import EAST, EAST_KEY, LOG_KEY, log_files, process_log
 from support.faultkinds import Act, CutError, Exchange, Reply
 from support.faultproxy import FaultFront
 from support.loopserver import LOOPBACK
@@ -473,3 +476,33 @@ def test_memory_does_not_grow_with_the_log(server: S3Server) -> None:
         peaks.append(peak(server, bucket))
     assert peaks[1] - peaks[0] < 16, peaks
     assert peaks[1] < 300, peaks
+
+
+def test_a_log_of_all_clusters_is_read_from_a_store_as_from_a_folder(
+    server: S3Server, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = process_log().records(3)
+    (tmp_path / "log").write_bytes(b"".join(log.lines))
+    files = log_files([b"entry %d" % number for number in range(300)] + [log.checkpoint(by=EAST).encode()])
+    server.put(bucket, {f"clusters/{path}": content for path, content in files.items()})
+    for path, content in files.items():
+        (tmp_path / "clusters" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "clusters" / path).write_bytes(content)
+    flags = ("--witness-key", f"east={EAST_KEY}", "--cluster-log-key", str(LOG_KEY), "--cluster-log-age", "99999d")
+    found = [
+        commandline.run(
+            "audit", "verify", str(tmp_path / "log"), "--cluster-log", place, *flags, env=server.environment
+        )
+        for place in (f"s3://{bucket}/clusters", f"{tmp_path}/clusters", f"file://{tmp_path}/clusters")
+    ]
+    assert [ran.code for ran in found] == [0, 0, 0], found
+    assert found[0].out == found[1].out == found[2].out
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    read = tile_files(f"s3://{bucket}/clusters/")
+    assert read("checkpoint", 5) == files["checkpoint"][:5]
+    assert read("tile/entries/009", 5) is None
+    monkeypatch.setenv("AWS_ENDPOINT_URL", environment(9)["AWS_ENDPOINT_URL"])
+    broken = tile_files(f"s3://{bucket}/clusters")
+    with pytest.raises(UserError, match="cannot be read"):
+        broken("checkpoint", 5)

@@ -18,6 +18,7 @@ import requests
 import yaml
 from joserfc.jwk import ECKey
 
+from bailiwick_evidence.audit.claims import ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_evidence.base64text import decode_base64
 from bailiwick_evidence.chain import ChainWriter, body, link
@@ -35,10 +36,12 @@ from support.evidence.logs import (
     WITNESS_NAME,
     ProcessLog,
     audited,
+    audited_by,
     places,
     private_key,
     rewritten,
 )
+from support.evidence.tilelogs import CLUSTERS, EAST, WEST, process_log
 from support.objects import AGENT, gated_rule, policy, rule, settings
 from support.pages import DOCS
 from support.pdp import omission
@@ -359,6 +362,15 @@ class TestWithTheRightsOfTheOperator:
         ledger.close()
         _, reports = audited([b"".join(process.lines[:5]), b"".join(ledger.lines)], [process.checkpoint(5)])
         assert places(reports[0]) == [f"{attack('set back')} 5-8", "unclosed"]
+
+    def test_the_log_of_another_cluster_is_cosigned(self) -> None:
+        process = process_log().records(8).close()
+        for clusters, found in (({}, []), (CLUSTERS, [attack("another cluster")])):
+            book = WitnessBook(tuple(CLUSTERS), clusters=clusters)
+            for by in (EAST, WEST):
+                book.add(ShownCheckpoint(process.checkpoint(by=by)))
+            (report,) = audited_by(book, [b"".join(process.lines)])
+            assert places(report) == found
 
     def test_the_ledger_is_cut(self) -> None:
         ledger, process = ProcessLog(4, component="operator").records(9), ProcessLog(3)

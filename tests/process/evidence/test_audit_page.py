@@ -15,6 +15,7 @@ from bailiwick_engine.call import Action
 from bailiwick_webhook.record.seals import ValueSealer
 from support.derivations import texts_of
 from support.evidence.logs import BEGAN, WITNESS_KEY, ProcessLog
+from support.evidence.tilelogs import CLUSTERS, EAST, EAST_KEY, WEST, WEST_KEY, process_log
 from support.objects import rule, settings
 from support.offlineshell import OfflineShell
 from support.pages import DOCS, needs
@@ -73,6 +74,12 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> OfflineShell:
         b"".join(one.lines) + b"a line of the process itself\n" + b"".join(other.lines)
     )
     (folder / "ledger.held").write_bytes(b"".join(ledger.lines))
+    for number, key, private in ((12, EAST_KEY, EAST), (14, WEST_KEY, WEST)):
+        log, book = process_log(number).records(4).close(), process_log(number + 1, component="operator")
+        book.add(kind="checkpoint", note=log.checkpoint(by=private))
+        name = CLUSTERS[key]
+        (folder / f"{name}.log").write_bytes(b"".join([*log.lines, *book.close().lines]))
+        (folder / f"{name}.vkey").write_text(f"{key}\n")
     (folder / "record.key").write_bytes(RECORD_KEY)
     (folder / "witness.vkey.held").write_text(f"{WITNESS_KEY}\n")
     assert "sha256:" + hashlib.sha256(text).hexdigest() == digest
@@ -105,6 +112,8 @@ def test_the_page_can_be_typed_from_the_top_to_the_end(shell: OfflineShell) -> N
     assert "<title>Audit report: intact</title>" in (shell.folder / "march.html").read_text(encoding="utf-8")
     assert typed(shell, "kubectl bailiwick audit checkpoint") == ""
     assert typed(shell, "kubectl bailiwick audit verify", after="kept.notes") == said
+    said = typed(shell, "kubectl bailiwick audit verify", after="east.log west.log")
+    assert [(name, said.count(f" of {name}: intact")) for name in ("east", "west")] == [("east", 1), ("west", 1)]
     assert typed(shell, "kubectl bailiwick audit leaves") == ""
     assert "nothing removed but 2 lines whose leaves you gave" in typed(shell, "sed")
     (row,) = typed(shell, "cat decisions.log").splitlines()
@@ -126,4 +135,4 @@ def test_the_page_can_be_typed_from_the_top_to_the_end(shell: OfflineShell) -> N
 
 
 def test_every_block_of_the_page_is_typed_here() -> None:
-    assert len(BLOCKS) == 16
+    assert len(BLOCKS) == 17

@@ -14,7 +14,6 @@ from typing import Final
 import pytest
 import requests
 
-from bailiwick_evidence.audit.claims import notes_of
 from bailiwick_evidence.base64text import encode_base64
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.merkle import Forest, consistency, leaf_hash
@@ -22,7 +21,7 @@ from bailiwick_evidence.note import SignatureType, VerifierKey, cosign_note, spl
 from support import commandline
 from support.commandline import Ran
 from support.evidence.litewitness import Litewitness, litewitness
-from support.evidence.logs import WITNESS, WITNESS_KEY, WITNESS_NAME, ProcessLog, private_key
+from support.evidence.logs import WITNESS, WITNESS_KEY, WITNESS_NAME, ProcessLog, notes_of, private_key
 from support.evidence.outside import OutsideWitness
 from support.objects import policy, rule, settings
 from support.pages import script

@@ -15,9 +15,11 @@ import pytest
 
 from bailiwick_evidence.audit import judgement, lines
 from bailiwick_evidence.audit.claims import RootClaim, WitnessBook
+from bailiwick_evidence.audit.cosignatures import CosignedNote, cosigned_in
 from bailiwick_evidence.audit.historyfold import HistoryFold, HistoryReport
 from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.chain import link
+from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.note import split
 from support import commandline
 from support.evidence.forgery.forgers import (
@@ -173,8 +175,10 @@ class TestTheGameFindsIt:
             real(self, note, by, seq)
             for one in list(self._held.values()):
                 for told in one:
-                    claim = RootClaim(told.chain, told.size, told.root, told.time or 1, told.origin, (told.note,))
-                    self._merge_claim(claim._replace(seen=((told.by, told.time or 1),)))
+                    claim = RootClaim(told.chain, told.size, told.root, told.time or 1, told.origin, ())
+                    text, own = split(told.note)
+                    shown = CosignedNote(text, Checkpoint.parse(text), told.chain, tuple(own), {})
+                    self._merge_claim(claim._replace(seen=((told.by, told.time or 1),)), shown)
 
         real = WitnessBook.add_of_line
         monkeypatch.setattr(WitnessBook, "add_of_line", added)
@@ -183,7 +187,7 @@ class TestTheGameFindsIt:
     def test_where_a_later_note_takes_the_place_of_a_better_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def added(self: WitnessBook, note: str, by: str, seq: int) -> None:
             name, held = chain_named(note), self.checkpoints_held_of(chain_named(note))
-            for one in [*held] if self._keep_claim(note, None) is None else ():
+            for one in [*held] if not cosigned_in(note, self.keys).notes else ():
                 if note.startswith(split(one.note)[0]):
                     self._claims.get(name, {}).pop((one.size, one.root), None)
                     held.remove(one)

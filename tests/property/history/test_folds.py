@@ -4,6 +4,7 @@ The lines are those of `servedhistories`; what was forged is what the test chang
 """
 
 import copy
+from collections import Counter
 from collections.abc import Iterable
 from random import Random
 from typing import Any, Final
@@ -11,8 +12,9 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_evidence.audit.claims import ShownCheckpoint, WitnessBook
-from bailiwick_evidence.audit.historyfold import HistoryCode, HistoryFold, HistoryReport
+from bailiwick_evidence.audit.historyfold import HistoryFold, HistoryReport
 from bailiwick_evidence.audit.logaudit import LogAudit
+from bailiwick_evidence.audit.objectfold import HistoryCode
 from support.evidence.logs import WITNESS_KEY, ProcessLog
 from support.histories import MINUTE
 from support.historyworlds import LONG, WORLDS
@@ -142,13 +144,13 @@ def test_no_file_that_is_added_excuses_a_count_that_was_changed(order: str) -> N
         added = b"".join([*(beginning_of(line) for line in log.lines[1:-1]), *stranger.lines])
         files = [added, shown] if order == "before" else [shown, added]
         assert alone <= contradicted(files, note), seed
-        excused += not alone <= contradicted(files, note, unseen=True)
+        excused += not alone <= contradicted(files, note, believed=True)
     # Else nothing that was invented would have excused anything.
     assert excused > len(MANY) / 10
 
 
-def contradicted(files: list[bytes], note: str, *, unseen: bool = False) -> set[tuple[str, int] | None]:
-    """Return the lines that the audit of these files contradicts. `unseen`: as if the witness had seen none."""
+def contradicted(files: list[bytes], note: str, *, believed: bool = False) -> set[tuple[str, int] | None]:
+    """Return the lines that the audit of these files contradicts. `believed`: as if the witness had seen them all."""
     audit, fold = LogAudit(WitnessBook((WITNESS_KEY,))), HistoryFold()
     audit.book.add(ShownCheckpoint(note))
     for file in files:
@@ -156,7 +158,63 @@ def contradicted(files: list[bytes], note: str, *, unseen: bool = False) -> set[
             fold.add(line)
     for line in audit.finish():
         fold.add(line)
-    return {one.place for one in fold.report({} if unseen else audit.witnessed_sizes()).findings if one.bad}
+    sizes = dict.fromkeys(audit.chains, 1_000) if believed else audit.witnessed_sizes()
+    return {one.place for one in fold.report(sizes).findings if one.bad}
+
+
+SEVERAL: Final = ("east", "west")
+
+
+@pytest.mark.parametrize("order", ["before", "behind"])
+def test_no_line_that_no_witness_saw_excuses_or_accuses_one_of_any_cluster(order: str) -> None:
+    """The law of several clusters, whose objects have the same names: each is judged as if it were alone."""
+    accused = Counter[str]()
+    for seed in MANY:
+        rng = Random(f"{seed} {order} {SEVERAL}")  # noqa: S311 - a run that can be repeated
+        runs = {cluster: spread_out(rng) for cluster in SEVERAL}
+        for records in runs.values():
+            if rng.random() < 0.5:
+                rng.choice(records[1:])["history"][0]["count"] += rng.randint(2, 5)
+        alone = {name: bad_places({name: records}, {name: name}) for name, records in runs.items()}
+        stranger = [invented(rng, [*runs["east"], *runs["west"]]) for _ in range(rng.randint(1, 4))]
+        chains = {"stranger": stranger, **runs} if order == "before" else {**runs, "stranger": stranger}
+        found = bad_places(chains, {name: name for name in SEVERAL})
+        assert {place for place in found if place[0] != "stranger"} == set().union(*alone.values()), seed
+        # What the line of a stranger is contradicted by does not hang on what else is there that no witness saw.
+        others = bad_places({**chains, "other": [invented(rng, stranger)]}, {name: name for name in SEVERAL})
+        assert {place for place in others if place[0] != "other"} == found, seed
+        # It may be of either cluster, so it is contradicted where it fits in none.
+        each = {name: bad_places({"stranger": stranger, name: runs[name]}, {name: name}) for name in SEVERAL}
+        fits = [each[name] == alone[name] for name in SEVERAL]
+        assert any(place[0] == "stranger" for place in found) is not any(fits), seed
+        accused.update({"stranger": not any(fits), "cluster": bool(alone["east"] or alone["west"])})
+    assert all(accused[name] > len(MANY) / 10 for name in ("stranger", "cluster")), accused
+
+
+def test_a_cluster_that_is_named_shows_what_a_plain_key_shows() -> None:
+    """Nor does a plain key have a line that no witness saw accuse one that it saw."""
+    accused = 0
+    for seed in MANY:
+        rng = Random(f"{seed} plain")  # noqa: S311 - a run that can be repeated
+        east = spread_out(rng)
+        chains = {"east": east, "stranger": [invented(rng, east) for _ in range(rng.randint(1, 4))]}
+        plain = bad_places(chains, {"east": "east"}, named=False)
+        assert plain == bad_places(chains, {"east": "east"}), seed
+        assert all(place[0] == "stranger" for place in plain), seed
+        accused += bool(plain)
+    assert accused > len(MANY) / 10
+
+
+def bad_places(chains: dict[str, Records], clusters: dict[str, str], *, named: bool = True) -> set[tuple[str, int]]:
+    """Return the lines that are contradicted, where a witness saw the chains that are of clusters, to their end."""
+    fold = HistoryFold()
+    for chain, records in chains.items():
+        for number, record in enumerate(records):
+            fold.add_record({"kind": "evaluation", **record}, (chain, number), None)
+    witnessed = {chain: len(chains[chain]) for chain in clusters if chain in chains}
+    owned = {chain: frozenset({cluster}) for chain, cluster in clusters.items()}
+    report = fold.report(witnessed, (lambda chain: owned.get(chain, frozenset())) if named else None)
+    return {one.place for one in report.findings if one.bad and one.place is not None}
 
 
 def beginning_of(line: bytes) -> bytes:

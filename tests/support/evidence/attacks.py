@@ -67,6 +67,9 @@ ATTACKS: Final = {
         "`truncated`, by a ledger that left the cluster",
         AUDITOR,
     ),
+    "another cluster": LogAttack(
+        "cosign the log of another cluster", WITNESS, "`contradicted`, if you name the cluster of each key", AUDITOR
+    ),
     "ledger": LogAttack(
         "cut the operator's ledger", WITNESS, "`truncated`, by checkpoints in the decision points' logs", AUDITOR
     ),

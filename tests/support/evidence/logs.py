@@ -1,6 +1,7 @@
 """Logs as a process writes them, and what a witness says of them, without a process and without a witness."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -12,6 +13,7 @@ from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_evidence.audit.leaves import LeafTable
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.chain import ChainWriter, chain_id
+from bailiwick_evidence.chainentry import witness_name
 from bailiwick_evidence.checkpoint import Checkpoint, origin
 from bailiwick_evidence.merkle import leaf_hash, root
 from bailiwick_evidence.note import SignatureType, VerifierKey, cosign_note, sign_note, verifier_key
@@ -19,6 +21,7 @@ from bailiwick_evidence.note import SignatureType, VerifierKey, cosign_note, sig
 INSTALLATION: Final = "5a1e"
 BEGAN: Final = 1_700_000_000
 WITNESS_NAME: Final = f"bailiwick/{INSTALLATION}/witness"
+_NOTE: Final = re.compile(r"(?:[^\n]+\n)+\n(?:\N{EM DASH} [^\n]+\n?)+")
 
 
 def private_key(number: int) -> Ed25519PrivateKey:
@@ -28,6 +31,11 @@ def private_key(number: int) -> Ed25519PrivateKey:
 
 WITNESS: Final = private_key(1)
 WITNESS_KEY: Final = verifier_key(WITNESS_NAME, SignatureType.COSIGNATURE, WITNESS)
+
+
+def notes_of(text: str) -> list[str]:
+    """Return the notes of a file, which are separated by empty lines."""
+    return [found[0] if found[0].endswith("\n") else found[0] + "\n" for found in _NOTE.finditer(text)]
 
 
 def written(members: dict[str, Any]) -> bytes:
@@ -43,16 +51,19 @@ def moment(seconds: float) -> str:
 class ProcessLog:
     """The log of one process: an opening line and what is added, each line with its newline."""
 
-    def __init__(self, number: int = 2, *, seconds: float = 0, **opening: object) -> None:
+    def __init__(
+        self, number: int = 2, *, seconds: float = 0, installation: str = INSTALLATION, **opening: object
+    ) -> None:
         self.key = private_key(number)
         self.writer = ChainWriter(chain_id(number.to_bytes(16, "big")))
         self.id = self.writer.id
-        self.origin = origin(INSTALLATION, self.id)
+        self.origin = origin(installation, self.id)
+        self._witness = witness_name(installation)
         self.lines: list[bytes] = []
         self._seconds = seconds
         vkey = str(verifier_key(self.origin, SignatureType.ED25519, self.key))
         self.add(
-            kind="open", chain=self.id, installation=INSTALLATION, pod={"name": f"pod-{number}"}, key=vkey, **opening
+            kind="open", chain=self.id, installation=installation, pod={"name": f"pod-{number}"}, key=vkey, **opening
         )
 
     def add(self, kind: str = "evaluation", **members: object) -> None:
@@ -81,7 +92,7 @@ class ProcessLog:
     def checkpoint(self, size: int | None = None, *, now: int | None = None, by: Ed25519PrivateKey = WITNESS) -> str:
         """Return a checkpoint over the first so many lines as the process signed and a witness cosigned it."""
         count = len(self.lines) if size is None else size
-        return cosign_note(self.signed(self.lines[:count]), WITNESS_NAME, by, BEGAN + count if now is None else now)
+        return cosign_note(self.signed(self.lines[:count]), self._witness, by, BEGAN + count if now is None else now)
 
     def signed(self, lines: Sequence[bytes], key: Ed25519PrivateKey | None = None) -> str:
         """Return a checkpoint over these lines with the signature of the process, or of this key under its name."""
@@ -113,6 +124,15 @@ def audited(
     for note in checkpoints:
         book.add(ShownCheckpoint(note))
     audit = LogAudit(book, kept)
+    return audit, _read(audit, files, step)
+
+
+def audited_by(book: WitnessBook, files: Iterable[bytes]) -> list[ChainReport]:
+    """Audit files by a book of checkpoints."""
+    return _read(LogAudit(book), files)
+
+
+def _read(audit: LogAudit, files: Iterable[bytes], step: int = 999) -> list[ChainReport]:
     for file in files:
         for start in range(0, len(file), step):
             for _ in audit.feed(file[start : start + step]):
@@ -121,7 +141,7 @@ def audited(
             pass
     for _ in audit.finish():
         pass
-    return audit, audit.reports()
+    return audit.reports()
 
 
 def places(report: ChainReport) -> list[str]:

@@ -666,6 +666,20 @@ class TestWhatNoWitnessSaw:
             (report,) = audit.reports()
             assert places(report) == ["contradicted"]
 
+    def test_a_checkpoint_that_fits_is_no_contradiction_though_a_witness_is_said_to_have_refused_it(self) -> None:
+        process = log()
+        for refused in (process.checkpoint(), process.checkpoint(4), process.signed(process.lines[:7])):
+            book = WitnessBook((WITNESS_KEY,))
+            book.add(ShownCheckpoint(process.checkpoint(), refused=refused))
+            audit = LogAudit(book)
+            assert len([*audit.feed(b"".join(process.lines)), *audit.end(), *audit.finish()]) == LINES
+            assert places(audit.reports()[0]) == []
+
+    def test_a_log_that_no_witness_saw_says_of_no_other_that_its_process_was_killed(self) -> None:
+        process, stranger = ProcessLog().records(5), ProcessLog(7, seconds=10**9).close()
+        _, reports = audited([b"".join(one.lines) for one in (process, stranger)], [process.checkpoint()])
+        assert {one.chain: places(one) for one in reports}[process.id] == ["unclosed"]
+
     @pytest.mark.parametrize("since", [None, BEGAN + 500])
     def test_a_chain_that_was_set_back_before_it_was_removed_is_missing(self, since: int | None) -> None:
         process, book = log(), WitnessBook((WITNESS_KEY,))

@@ -5,7 +5,8 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_engine.policy.histories import CalendarWindow, CompiledHistory, SlidingWindow
-from bailiwick_evidence.audit.historyfold import HistoryCode, HistoryFold, HistoryReport
+from bailiwick_evidence.audit.historyfold import HistoryFold, HistoryReport
+from bailiwick_evidence.audit.objectfold import HistoryCode
 from support.histories import DAY, HOUR, history
 
 NOW: Final = 1_764_439_200.0
@@ -48,7 +49,7 @@ def test_a_line_that_no_witness_saw_explains_no_number() -> None:
         fold.add_record(record, ("witnessed", number), None)
     # By itself it begins another life of the object, in which anything may have been counted.
     fold.add_record(line(1, 1, 300), ("invented", 0), None)
-    assert codes(fold.report({})) == ["gap"]
+    assert codes(fold.report({"witnessed": 2, "invented": 1})) == ["gap"]
     report = fold.report({"witnessed": 2})
     assert codes(report) == ["gap", "contradicted"]
     assert (report.lines, report.derived) == (3, 2)
@@ -256,3 +257,35 @@ def test_what_there_is_no_room_for_is_counted_and_not_half_folded() -> None:
     assert report.left_out >= 1
     assert codes(report) == []
     assert report.lines <= 5
+
+
+def by_chain(chains: dict[str, list[Line]], clusters: dict[str, frozenset[str]] | None) -> HistoryReport:
+    """Fold the lines of several chains, each of these clusters."""
+    fold = HistoryFold()
+    for chain, lines in chains.items():
+        for number, record in enumerate(lines):
+            fold.add_record(record, (chain, number), HOURLY)
+    return fold.report({}, None if clusters is None else lambda chain: clusters.get(chain, frozenset()))
+
+
+def test_objects_of_one_name_in_two_clusters_are_counted_apart() -> None:
+    chains = {"A": [line(1, 1), line(2, 2, 5, 5)], "B": [line(1, 1), line(2, 2, 5, 5)]}
+    assert "contradicted" in codes(by_chain(chains, None))
+    apart = by_chain(chains, {"A": frozenset({"east"}), "B": frozenset({"west"})})
+    assert (apart.findings, apart.objects, apart.lines, apart.derived) == ((), 2, 4, 4)
+
+
+@pytest.mark.parametrize("other", [frozenset({"west"}), frozenset(), frozenset({"east", "west"})])
+def test_a_line_that_is_not_of_the_cluster_hides_no_count_that_cannot_be(other: frozenset[str]) -> None:
+    # The line of the other chain would begin a new life of the object.
+    chains = {"A": [line(10, 1), line(11, 5, 86_400)], "B": [line(1, 1, 43_200)]}
+    (found,) = by_chain({"A": chains["A"]}, {"A": frozenset({"east"})}).findings
+    assert (found.bad, found.cluster) == (True, "east")
+    assert found in by_chain(chains, {"A": frozenset({"east"}), "B": other}).findings
+
+
+def test_a_line_of_another_cluster_fills_no_gap() -> None:
+    chains = {"A": [line(1, 1), line(4, 4, 9, 9)], "B": [line(2, 2, 1, 1), line(3, 3, 2, 1)]}
+    assert codes(by_chain(chains, None)) == []
+    (found,) = by_chain(chains, {"A": frozenset({"east"}), "B": frozenset({"west"})}).findings
+    assert (found.code, found.cluster, found.said) == (HistoryCode.GAP, "east", "no line has the numbers 2 to 3")

@@ -3,6 +3,7 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from bailiwick_evidence.base64text import encode_base64
 from bailiwick_evidence.note import (
     MOST_SIGNATURES,
     NoteError,
@@ -11,6 +12,8 @@ from bailiwick_evidence.note import (
     cosign_note,
     open_note,
     sign_note,
+    signed_by,
+    split,
     verifier_key,
 )
 
@@ -100,6 +103,18 @@ def test_a_known_key_that_signed_something_else_spoils_the_note() -> None:
         open_note(cosign_note(note, "witness", OTHER, 5), [OURS, WITNESS])
 
 
+@pytest.mark.parametrize("junk", [f"witness {encode_base64(WITNESS.id + bytes(72))}", "witness", "no signature at all"])
+def test_a_line_that_does_not_verify_hides_no_signature_that_is_collected(junk: str) -> None:
+    text, lines = split(cosign_note(sign_note(TEXT, "log", KEY), "witness", OTHER, 5))
+    note = "\n".join([text, f"\N{EM DASH} {junk}", *lines, ""])
+    assert signed_by(note, OURS)
+    assert signed_by(note, WITNESS)
+    assert not signed_by(note.replace(lines[1], ""), WITNESS)
+    if junk.startswith("witness "):
+        with pytest.raises(NoteError, match="witness does not verify"):
+            open_note(note, [OURS, WITNESS])
+
+
 def test_a_note_has_room_for_sixteen_signatures_and_more_and_not_for_any_number() -> None:
     note = sign_note(TEXT, "log", KEY)
     for time in range(MOST_SIGNATURES - 1):
@@ -137,3 +152,19 @@ def test_a_name_that_a_line_could_not_hold_is_refused(name: str) -> None:
 def test_a_key_that_is_misspelt_is_refused(text: str) -> None:
     with pytest.raises(NoteError):
         VerifierKey.parse(text)
+
+
+def test_of_two_keys_with_one_name_and_one_id_the_one_that_signed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Four bytes of a hash: who wants to can compute a second key with them.
+    monkeypatch.setattr(VerifierKey, "id", property(lambda key: b"same"))
+    first, second = (verifier_key("witness", SignatureType.COSIGNATURE, key) for key in (KEY, OTHER))
+    signed = sign_note(TEXT, "log", KEY)
+    one, other = cosign_note(signed, "witness", KEY, 5), cosign_note(signed, "witness", OTHER, 6)
+    both = cosign_note(one, "witness", OTHER, 6)
+    for keys in ((first, second), (second, first)):
+        assert [made.key for made in open_note(one, keys).signatures] == [first]
+        assert [made.key for made in open_note(other, keys).signatures] == [second]
+        assert [(made.key, made.time) for made in open_note(both, keys).signatures] == [(first, 5), (second, 6)]
+        third = cosign_note(signed, "witness", Ed25519PrivateKey.from_private_bytes(bytes([2]) * 32), 7)
+        with pytest.raises(NoteError, match="does not verify"):
+            open_note(third, keys)

@@ -99,6 +99,11 @@ def share_of(options: ShardFlags) -> ChainShare | None:
 
 def refuse_undivided(options: ShardFlags) -> None:
     """Refuse what says nothing in a shard, or something else in each of them. Raises `CliError`."""
+    if any(getattr(options, one.name) is not None for one in fields(options) if one.name.startswith("cluster_log")):
+        raise CliError(
+            "--cluster-log cannot be divided, since each shard would judge by another time how old it is: verify the"
+            " cluster log without --shards"
+        )
     if str(getattr(options, "output", "table")) != "table":
         raise CliError("a shard is always JSON: set -o on `audit merge`, which prints what all of them come to")
     since: str | None = getattr(options, "since", None)
@@ -289,5 +294,6 @@ def _length_prefixed(*parts: bytes) -> bytes:
 def book_state(book: WitnessBook) -> bytes:
     """Return what a book of checkpoints holds, as bytes that are equal for equal books."""
     claims: Mapping[str, object] = {chain: book.claims_of(chain) for chain in sorted(book.chains)}
-    state = [claims, book.contradictions, book.strangers, book.refused, book.quorum, [str(key) for key in book.keys]]
+    state = [claims, book.contradictions, book.strangers, book.refused, book.unread, book.quorum]
+    state += [[[str(key), book.clusters.get(key)] for key in book.keys]]
     return msgspec.json.encode(state, order="deterministic")

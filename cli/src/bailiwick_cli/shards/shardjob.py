@@ -20,6 +20,7 @@ from bailiwick_cli.verbs.shardflags import ShardFlags
 from bailiwick_cli.verbs.table import parameters
 from bailiwick_evidence.audit.claims import witness_keys
 from bailiwick_evidence.note import NoteError
+from bailiwick_governance.records.witnesskeys import split_cluster
 
 _STORES: Final = ("s3://", "gs://", "az://")
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
@@ -162,8 +163,10 @@ def _flags(options: ShardFlags, inputs: _Inputs) -> Iterator[str]:
             yield flag
             continue
         for one in value if isinstance(value, list) else [value]:
-            text = str(one)
-            yield from (flag, inputs.add(flag, text) if parameter.name in _READ and not _is_word(flag, text) else text)
+            cluster, text = split_cluster(str(one)) if flag == "--witness-key" else ("", str(one))
+            before = f"{cluster}=" if cluster else ""
+            word = parameter.name not in _READ or _is_word(flag, text)
+            yield from (flag, before + (text if word else inputs.add(flag, text)))
 
 
 def _is_word(flag: str, text: str) -> bool:

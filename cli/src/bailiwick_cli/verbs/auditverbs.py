@@ -58,7 +58,15 @@ class EvidenceFlags(Flags):
 
     files: Annotated[list[str], _FILES]
     checkpoints: Annotated[list[str] | None, _CHECKPOINTS] = None
-    witness_key: Annotated[list[str] | None, _WITNESS] = None
+    witness_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--witness-key",
+            metavar="[CLUSTER=]KEY|FILE",
+            help="The public key of the witness that you trust, or a file of them. CLUSTER=: it counts for this cluster"
+            " alone; then name the cluster of each. Repeatable.",
+        ),
+    ] = None
     witness_quorum: Annotated[
         int,
         typer.Option(
@@ -120,8 +128,59 @@ class VerifyFlags(EvidenceFlags, ShardFlags):
       kubectl bailiwick audit verify s3://bailiwick-records/2026 --witness-key witness.vkey
       kubectl bailiwick audit verify s3://bailiwick-records/2026 --witness-key witness.vkey \
           --shards 8 --shard 0 > shard-0.json
+      kubectl bailiwick audit verify east.log west.log --witness-key east=east.vkey --witness-key west=west.vkey \
+          --cluster-log clusters --cluster-log-key log.vkey --cluster-log-witness outside.vkey
     """
 
+    cluster_log: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster-log",
+            metavar="PLACE",
+            help="A log of all clusters' checkpoints, in the form of C2SP tlog-tiles: a folder, or below"
+            " s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX. Needs --cluster-log-key, and"
+            " CLUSTER= before each --witness-key.",
+        ),
+    ] = None
+    cluster_log_key: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster-log-key", metavar="KEY|FILE", help="The public key that signs the checkpoints of this log."
+        ),
+    ] = None
+    cluster_log_witness: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--cluster-log-witness",
+            metavar="KEY|FILE",
+            help="The public key of a witness that cosigns this log. Repeatable.",
+        ),
+    ] = None
+    cluster_log_quorum: Annotated[
+        int | None,
+        typer.Option(
+            "--cluster-log-quorum",
+            metavar="N",
+            min=1,
+            help="How many of these witnesses must have cosigned. Default: 1 if a key of one is given.",
+        ),
+    ] = None
+    cluster_log_checkpoint: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--cluster-log-checkpoint",
+            metavar="FILE",
+            help="An earlier checkpoint of this log that you kept: the log must continue it. Repeatable.",
+        ),
+    ] = None
+    cluster_log_age: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster-log-age",
+            metavar="TIME",
+            help="How old the newest checkpoint of each cluster, and of this log, may be. Default: 26h.",
+        ),
+    ] = None
     output: Annotated[LogOutput, typer.Option("--output", "-o", help="Output format.")] = LogOutput.TABLE
 
 
@@ -205,6 +264,7 @@ class CheckpointFlags(Flags):
     Examples:
       kubectl bailiwick audit checkpoint > "checkpoints-$(date -I)"
       kubectl bailiwick audit checkpoint ledger.log --witness-key witness.vkey > checkpoints.notes
+      kubectl bailiwick audit checkpoint --context east --witness-key east.vkey --since 2d --entries entries
     """
 
     files: Annotated[
@@ -221,6 +281,22 @@ class CheckpointFlags(Flags):
         ),
     ] = None
     witness_key: Annotated[list[str] | None, _WITNESS] = None
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="Leave out logs that a witness cosigned last before: a time in RFC 3339, or such as 2d.",
+        ),
+    ] = None
+    entries: Annotated[
+        str | None,
+        typer.Option(
+            "--entries",
+            metavar="FOLDER",
+            help="Write each checkpoint to a file in this folder, as an entry of a log of all clusters.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from bailiwick_console.grants.source import AbsentError
 from bailiwick_console.threads.recordfiles import LogReading
 from bailiwick_evidence.audit.findings import ChainReport, LogFinding
 from bailiwick_evidence.audit.lines import parse_line
+from bailiwick_evidence.audit.logaudit import known_upto
 from bailiwick_evidence.derive.derivation import DerivationClass
 from bailiwick_evidence.linekinds import DECISIONS, POLICY_LIST
 from bailiwick_governance.display import Line
@@ -71,7 +72,7 @@ def compose(reading: LogReading, chain: str, seq: int) -> RecordPage:
     derive = functools.partial(derivation_of, record, audit.chains[chain], audit, lists, LEDGER)
     why, problem, contradicted = _explain(derive)
     evidence = RecordEvidence(
-        auditview.headline(reports),
+        auditview.headline(reports, known_upto(reports)),
         auditview.chain_line(ours),
         seq,
         ours.lines,

@@ -27,7 +27,8 @@ class FindingCode(StrEnum):
     FORGED = "forged"
     """A checkpoint has the cosignature of a witness, but not the signature of the process."""
     CONTRADICTED = "contradicted"
-    """A process signed, or a witness cosigned, two checkpoints that contradict each other."""
+    """A process signed, or a witness cosigned, two checkpoints that contradict each other, or the keys of two clusters
+    cosigned the chain."""
     TAIL = "tail"
     """There are lines after the last cosignature, which cannot be verified."""
     REMOVED = "removed"
@@ -38,6 +39,8 @@ class FindingCode(StrEnum):
     """The chain has no line that closes it: the process was killed, or still runs."""
     STALE = "stale"
     """The last cosignature is much older than the last line, or than lines and cosignatures of other chains."""
+    AHEAD = "ahead"
+    """A cosignature is from the future: its time does not count."""
     LOST = "lost"
     """The process says that it could not write all of its records."""
 
@@ -86,6 +89,7 @@ class ChainReport:
     """The report on one chain. Times in seconds since the epoch; `witnessed`: lines at the last cosignature.
 
     `removed`: how many lines were removed whose leaves are here. `pod`: where the process ran, if a line or entry says.
+    `cluster`: the one whose key cosigned it, where the keys name clusters; None: no cluster's, or several did.
     """
 
     chain: str
@@ -100,6 +104,7 @@ class ChainReport:
     closed: bool = False
     pod: str | None = None
     removed: int = 0
+    cluster: str | None = None
 
     @property
     def intact(self) -> bool:

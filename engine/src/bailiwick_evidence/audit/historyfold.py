@@ -1,54 +1,33 @@
-"""The fold of histories: the events of all logs are joined by object and number, and counted again.
+"""The fold of histories: the events of all logs of a cluster are joined by object and number, and counted again.
 
-Standing: beside `logaudit`, over `historyevents`. Holds: pure. What an honest process can write is never called
-contradicted, whatever lines are missing and however far clocks are apart. What is contradicted by lines that a witness
-saw stays so, whatever other lines are added. Memory is bounded: an object that there is no room for is not folded, and
-the report says how many there are.
+Standing: beside `logaudit`, over `objectfold`. Holds: pure. Two clusters can have objects of one name, so a line of
+one never explains or contradicts a number of another. What an honest process can write is never called
+contradicted, whatever lines are missing and however far clocks are apart. Lines that no witness saw neither excuse nor
+accuse those of another log: what is contradicted by lines that a witness saw stays so, and nothing else of them becomes
+so, whatever is added. Memory is bounded: an object that there is no room for is not folded, and the report says how
+many there are.
 """
 
-from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from itertools import pairwise
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from bailiwick_engine.history.windows import period_start, slot_length
-from bailiwick_engine.policy.histories import CalendarWindow, CompiledHistory
-from bailiwick_evidence.audit.historyevents import NAMED, HistoryMention, ObjectEvent, ObjectName, events_of
-from bailiwick_evidence.audit.historylives import CLOCKS, ObjectLife, lives_of
+from bailiwick_engine.policy.histories import CompiledHistory
+from bailiwick_evidence.audit.historyevents import NAMED, ObjectEvent, ObjectName, events_of
 from bailiwick_evidence.audit.lines import ChainLine, parse_line
-from bailiwick_evidence.historykinds import counts_at_once
+from bailiwick_evidence.audit.objectfold import HistoryCode, HistoryFinding, ObjectFold, spelled
 
 MOST_EVENTS: Final = 500_000
 MOST_OBJECTS: Final = 50_000
+MOST_STEPS: Final = 10_000_000
+"""How many events are folded again to compare what no witness saw."""
+_AROUND: Final = 1_000
+"""With how many events before and behind it an event that no witness saw is compared."""
 _MOST_UNREADABLE: Final = 1_000
 
-
-class HistoryCode(StrEnum):
-    """What became of numbers of a history."""
-
-    GAP = "gap"
-    """Numbers are missing: a log is missing, or a process died after it counted a call and before it wrote its line."""
-    CONTRADICTED = "contradicted"
-    """Lines contradict each other, so that one of them is forged, or the object was changed by somebody else."""
-    UNREADABLE = "unreadable"
-    """A line names a history in another form than a process writes."""
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryFinding:
-    """A finding about an object. `place`: the chain and number of the line, where it is about one."""
-
-    code: HistoryCode
-    object: ObjectName
-    said: str
-    place: tuple[str, int] | None = None
-
-    @property
-    def bad(self) -> bool:
-        """Whether an honest process and a complete log never cause it."""
-        return self.code is not HistoryCode.GAP
+ClustersOf = Callable[[str], frozenset[str]]
+"""Returns the clusters whose keys cosigned a chain; a chain is of a cluster only if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,255 +109,137 @@ class HistoryFold:
         else:
             self._more += 1
 
-    def report(self, witnessed: Mapping[str, int]) -> HistoryReport:
+    def report(self, witnessed: Mapping[str, int], clusters_of: ClustersOf | None = None) -> HistoryReport:
         """Return what all that was added comes to. `witnessed`: by chain, how many of its lines a witness has seen.
 
-        Those lines are also counted by themselves: a line that no witness saw, which anybody can write, must not
-        explain a number that they contradict.
+        `clusters_of`: None if all chains are of one cluster.
+        Those lines are also counted by themselves, since anybody can write a line that no witness saw: it must neither
+        explain a number that they contradict, nor be why one of them is contradicted. What no witness saw of a chain is
+        compared with them, and with no other such lines.
         """
         findings = list(self._unreadable)
-        lines = derived = 0
-        for name, events in sorted(self._events.items()):
-            folded = _ObjectFold(name, events)
-            folded.fold()
-            seen = [event for event in events if event.place[1] < witnessed.get(event.place[0], 0)]
-            if 0 < len(seen) < len(events):
-                folded.add_contradictions(seen)
-            findings += folded.findings
-            lines += len(events)
-            derived += len(events) - len(folded.doubted)
-        return HistoryReport(
-            len(self._events), lines, derived, len(self._left) + self._more, self._known, tuple(findings)
-        )
+        objects = lines = derived = 0
+        apart = _UnseenLines(witnessed, clusters_of)
+        for name, every in sorted(self._events.items()):
+            for cluster, events in _by_cluster(every, clusters_of):
+                folded = ObjectFold(name, events)
+                folded.fold()
+                seen = [event for event in events if _is_seen(event, witnessed)]
+                if seen and len(seen) < len(events):
+                    folded.replace_contradictions(seen)
+                elif not seen and witnessed:
+                    folded.replace_contradictions(())
+                apart.add(name, cluster, events, folded.doubted)
+                findings += [replace(one, cluster=cluster) for one in folded.findings]
+                objects += 1
+                lines += len(events)
+                derived += len(events) - len(folded.doubted)
+        known = {(one.object, one.place) for one in findings if one.bad}
+        found = [one for one in apart.contradictions() if (one.object, one.place) not in known]
+        findings += found
+        derived -= len({one.place for one in found})
+        left_out = len(self._left) + self._more + apart.left_out
+        return HistoryReport(objects, lines, derived, left_out, self._known, tuple(findings))
 
 
-@dataclass(slots=True)
-class _LineCounts:
-    """What is known of one definition in an object, while it is folded.
+def _is_seen(event: ObjectEvent, witnessed: Mapping[str, int]) -> bool:
+    chain, seq = event.place
+    return seq < witnessed.get(chain, 0)
 
-    `most`: what its count can be at most. `before`: the event that counted last, if nothing is missing since. `times`:
-    when calls were counted that no release can have taken out, in order.
+
+def _by_cluster(
+    events: Sequence[ObjectEvent], clusters_of: ClustersOf | None
+) -> Iterator[tuple[str | None, Sequence[ObjectEvent]]]:
+    """Yield the events of each cluster. A chain of which it is not known counts by itself: it speaks for no other."""
+    if clusters_of is None:
+        yield None, events
+        return
+    found: dict[tuple[str, str], list[ObjectEvent]] = {}
+    for event in events:
+        chain = event.place[0]
+        owners = clusters_of(chain)
+        found.setdefault((min(owners), "") if len(owners) == 1 else ("", chain), []).append(event)
+    for (cluster, _), part in sorted(found.items()):
+        yield cluster or None, part
+
+
+class _UnseenLines:
+    """What no witness saw of each chain, to be compared with what witnesses saw of its cluster.
+
+    If the cluster of a chain is not known, it is compared with each cluster, and is contradicted if it fits in none.
+    Nobody else's line is called contradicted by it, since anyone can write such a chain.
     """
 
-    most: int
-    before: tuple[ObjectEvent, HistoryMention] | None = None
-    times: list[float] = field(default_factory=list)
+    def __init__(self, witnessed: Mapping[str, int], clusters_of: ClustersOf | None) -> None:
+        self._witnessed = witnessed
+        self._named = clusters_of is not None
+        # By the object and the cluster: what was seen, and what of it contradicts itself.
+        self._seen: dict[tuple[ObjectName, str | None], tuple[list[ObjectEvent], frozenset[tuple[str, int]]]] = {}
+        self._unseen: dict[tuple[str, str | None], dict[ObjectName, list[ObjectEvent]]] = {}
+        self._room = MOST_STEPS
+        self.left_out = 0
 
-    def lose(self, count: int) -> None:
-        """Take note of so many events of which no line says what they were: each added a call, or took one out."""
-        self.most += count
-        self.before = None
-        # Whichever was taken out, those that are left are out no later than these.
-        del self.times[max(0, len(self.times) - count) :]
-
-    def standing(self, history: CompiledHistory, now: float) -> int:
-        """Return how many calls certainly stand in the window."""
-        del self.times[: bisect_left(self.times, _gone_before(history, now))]
-        return len(self.times) - bisect_left(self.times, _certain_from(history, now))
-
-
-class _ObjectFold:
-    """One object, while it is folded. `doubted`: the places of lines that do not follow from the lines before."""
-
-    def __init__(self, name: ObjectName, events: Iterable[ObjectEvent]) -> None:
-        self.name = name
-        self.findings: list[HistoryFinding] = []
-        self.doubted: set[tuple[str, int]] = set()
-        self.events: list[ObjectEvent] = []
-        # Lines that record no decision explain a number, of whichever life of the object it is: those that took a call
-        # out, and all.
-        self.releases: set[int] = set()
-        self.others: set[int] = set()
+    def add(
+        self, name: ObjectName, cluster: str | None, events: Iterable[ObjectEvent], doubted: Iterable[tuple[str, int]]
+    ) -> None:
+        """Add the events of a cluster in an object."""
+        seen: list[ObjectEvent] = []
         for event in events:
-            if event.mentions:
-                self.events.append(event)
+            if _is_seen(event, self._witnessed):
+                seen.append(event)
             else:
-                self.others.add(event.seq)
-                if event.withdrawn:
-                    self.releases.add(event.seq)
-        self._lines: dict[tuple[str, str], _LineCounts] = {}
-        self._ever: dict[str, int] = {}
+                self._unseen.setdefault((event.place[0], cluster), {}).setdefault(name, []).append(event)
+        if seen:
+            self._seen[name, cluster] = sorted(seen, key=lambda event: event.seq), frozenset(doubted)
 
-    def fold(self) -> None:
-        """Judge all events."""
-        lives = lives_of(self.events)
-        for before, after in pairwise(lives):
-            self._check_deletion(before, after)
-        for number, life in enumerate(lives):
-            # A life that follows another one begins with its first number.
-            self._fold_life(life.in_order, 1 if number else None)
+    def contradictions(self) -> list[HistoryFinding]:
+        """Return what is contradicted, at places that no witness saw."""
+        clusters = sorted({cluster for _, cluster in self._seen if cluster is not None})
+        found: list[HistoryFinding] = []
+        for (_, cluster), objects in sorted(self._unseen.items(), key=lambda one: (one[0][0], one[0][1] or "")):
+            each: list[str | None] = [cluster]
+            if cluster is None and self._named and clusters:
+                each = [*clusters]
+            tried = (self._contradicted(objects, one) for one in each)
+            # The first one stands for all of them.
+            first = next(tried)
+            found += first if first and all(tried) else []
+        return found
 
-    def add_contradictions(self, events: Iterable[ObjectEvent]) -> None:
-        """Add what contradicts itself among these events, where nothing was found yet."""
-        alone = _ObjectFold(self.name, events)
-        alone.fold()
-        bad = [finding for finding in alone.findings if finding.bad and finding.place not in self.doubted]
-        self.findings += bad
-        self.doubted |= alone.doubted
-
-    def _fold_life(self, life: Sequence[ObjectEvent], start: int | None) -> None:
-        owners: dict[int, ObjectEvent] = {}
-        latest: ObjectEvent | None = None
-        for event in life:
-            if not event.owns:
+    def _contradicted(
+        self, objects: Mapping[ObjectName, Sequence[ObjectEvent]], cluster: str | None
+    ) -> list[HistoryFinding]:
+        """Return what is contradicted of a chain, if it is of this cluster."""
+        found: list[HistoryFinding] = []
+        for name, events in objects.items():
+            every, doubted = self._seen.get((name, cluster), ([], frozenset()))
+            seen = _around(every, events)
+            self._room -= len(seen) + len(events)
+            if self._room < 0:
+                self.left_out += 1
                 continue
-            if (other := owners.setdefault(event.seq, event)) is not event:
-                self._contradict(event, f"number {event.seq} stands in {_spelled(other.place)} too")
-            elif latest is not None and event.time < latest.time - CLOCKS:
-                self._contradict(event, f"number {event.seq} is older than number {latest.seq}")
-            if latest is None or event.time > latest.time:
-                latest = event
-        lowest = life[0]
-        self._find_gaps(life, owners, lowest.seq + (not lowest.owns) if start is None else start)
-        self._count_again(life, owners)
-
-    def _find_gaps(self, life: Sequence[ObjectEvent], owners: Mapping[int, ObjectEvent], start: int) -> None:
-        """Find numbers that no line has, from this one on.
-
-        A call that was denied after it was counted has been taken out again, which has a number and no line.
-        """
-        moved = {event.seq for event in life if (event.added or event.noted) and event.repeated}
-        withdrawn = {event.seq for event in life if event.withdrawn}
-        numbers = {event.seq for event in life} | {seq for seq in self.others if seq <= life[-1].seq}
-        lacking: list[tuple[int, int]] = []
-        released = 0
-        expected = start
-        for seq in sorted(number for number in numbers if number >= start):
-            taken = min(released, seq - expected)
-            released -= taken
-            if expected + taken < seq:
-                lacking.append((expected + taken, seq - 1))
-            expected = seq + 1
-            if seq in self.releases:
-                if not released and lacking:
-                    # It took out a call of which no line says the number, since it was counted again later.
-                    first, last = lacking.pop()
-                    lacking += [(first, last - 1)] if first < last else []
-                released = max(released - 1, 0)
-            elif seq in owners:
-                released += owners[seq].withdrawn
-            elif seq in withdrawn:
-                released += 1
-            elif seq not in self.others and seq not in moved:
-                lacking.append((seq, seq))
-        for first, last in _joined(lacking):
-            said = f"no line has number {first}" if first == last else f"no line has the numbers {first} to {last}"
-            self.findings.append(HistoryFinding(HistoryCode.GAP, self.name, said))
-
-    def _count_again(self, life: Sequence[ObjectEvent], owners: Mapping[int, ObjectEvent]) -> None:
-        """Compare the numbers of each line with what the lines before make of them."""
-        self._lines, self._ever = {}, {}
-        last = life[0].seq
-        for event in life:
-            lost = event.seq - last - (event.seq in owners) if event.seq > last else 0
-            last = event.seq
-            if lost:
-                for counted in self._lines.values():
-                    counted.lose(lost)
-                self._ever = {name: most + lost for name, most in self._ever.items()}
-            for mention in event.mentions:
-                self._check_mention(event, mention)
-
-    def _check_mention(self, event: ObjectEvent, mention: HistoryMention) -> None:
-        key = (mention.name if mention.history is None else "", mention.definition)
-        counted = self._lines.get(key)
-        if (mention.age is None and mention.number > 1) or (mention.age is not None and not mention.number):
-            age = "no age" if mention.age is None else "an age"
-            self._contradict(event, f"{mention.name} has a count of {mention.number} and {age}")
-        most = self._most(event, mention, counted)
-        if most is not None and mention.number > most and not event.later:
-            self._contradict(event, f"{mention.name} has a count of {mention.number}, and it can be {most} at most")
-        own = event.owns and mention.added
-        if counted is not None and mention.history is not None:
-            least = counted.standing(mention.history, event.time) + (own and counts_at_once(mention.history))
-            if mention.number < least and not event.withdrawn:
-                self._contradict(event, f"{mention.name} has a count of {mention.number}; {least} calls stand in it")
-        if own:
-            if counted is not None and counted.before is not None and not event.later:
-                self._compare(event, mention, *counted.before)
-            self._take(event, mention, key)
-
-    def _most(self, event: ObjectEvent, mention: HistoryMention, counted: _LineCounts | None) -> int | None:
-        """Return what a count can be at most: one more than before, also where the call was not counted after all.
-
-        None: it is not known, since an event may count many calls of a history in which no decision counts.
-        """
-        if counted is not None:
-            return min(event.seq + 1, counted.most + 1)
-        if not mention.added:
-            return None
-        if mention.history is None and mention.name in self._ever:
-            return min(event.seq + 1, self._ever[mention.name] + 1)
-        return event.seq if event.owns else None
-
-    def _take(self, event: ObjectEvent, mention: HistoryMention, key: tuple[str, str]) -> None:
-        """Take note of a call that was counted."""
-        for (name, definition), other in self._lines.items():
-            if name == mention.name and definition != key[1]:
-                # It may be the same definition, in other policies.
-                other.most += 1
-                other.before = None
-        counted = self._lines.setdefault(key, _LineCounts(event.seq - 1))
-        counted.most = counted.most + 1 if event.later else mention.number
-        # All events before the first line of it may have been calls of another definition with this name.
-        self._ever[mention.name] = max(self._ever.get(mention.name, event.seq - 1) + 1, counted.most)
-        counted.before = None if event.later else (event, mention)
-        if mention.history is not None and counts_at_once(mention.history):
-            insort(counted.times, event.time)
-
-    def _compare(self, event: ObjectEvent, mention: HistoryMention, before: ObjectEvent, said: HistoryMention) -> None:
-        """Compare with the line before, where nothing was counted in between."""
-        name = mention.name
-        if (mention.total is None) != (said.total is None):
-            self._contradict(event, f"{name} has a sum in one line and none in another")
-        elif mention.number == said.number + 1 and (mention.total or 0) < (said.total or 0):
-            self._contradict(event, f"the sum of {name} is less than before, and no call has dropped out")
-        passed = event.time - before.time
-        if mention.age is not None and abs(mention.age - passed) > CLOCKS:
-            self._contradict(event, f"the age of {name} is {mention.age}, and {passed:.0f} seconds have passed")
-
-    def _check_deletion(self, before: ObjectLife, after: ObjectLife) -> None:
-        """Find an object that began again while a window still held calls, so that limits were lifted."""
-        first = after.owners[0]
-        for event in before.owners:
-            for mention in event.mentions:
-                history = mention.history
-                if history is not None and mention.added and event.time > _certain_from(history, first.time):
-                    self._contradict(first, f"the numbers go back while {mention.name} still holds calls")
-                    return
-
-    def _contradict(self, event: ObjectEvent, said: str) -> None:
-        if event.place not in self.doubted:
-            self.findings.append(HistoryFinding(HistoryCode.CONTRADICTED, self.name, said, event.place))
-        self.doubted.add(event.place)
+            folded = ObjectFold(name, [*seen, *events])
+            folded.fold()
+            own = {event.place for event in events}
+            bad = [one for one in folded.findings if one.bad and one.place not in doubted]
+            if others := [one for one in bad if one.place not in own]:
+                # A line that a witness saw is not contradicted by one that it did not see, but the other way round.
+                said = f"by this log, {_named(others[0].place)}, which a witness saw, could not be: {others[0].said}"
+                bad = [replace(others[0], said=said, place=events[0].place), *(one for one in bad if one.place in own)]
+            found += [replace(one, cluster=cluster) for one in bad]
+        return found
 
 
-def _certain_from(history: CompiledHistory, now: float) -> float:
-    """Return the time since which each call certainly stands in a window, however far the clocks are apart."""
-    window = history.window
-    if isinstance(window, CalendarWindow):
-        return period_start(window, int((now + CLOCKS) * 1000)) / 1000 + CLOCKS
-    return now - window.milliseconds / 1000 + 2 * CLOCKS
-
-
-def _gone_before(history: CompiledHistory, now: float) -> float:
-    """Return the time before which each call is certainly out of a window."""
-    window = history.window
-    if isinstance(window, CalendarWindow):
-        return period_start(window, int((now - CLOCKS) * 1000)) / 1000 - CLOCKS
-    return now - (window.milliseconds + slot_length(window)) / 1000 - 2 * CLOCKS
-
-
-def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return ranges, neighbours as one."""
-    found: list[tuple[int, int]] = []
-    for first, last in ranges:
-        if found and found[-1][1] + 1 == first:
-            found[-1] = (found[-1][0], last)
-        else:
-            found.append((first, last))
+def _around(every: Sequence[ObjectEvent], events: Iterable[ObjectEvent]) -> list[ObjectEvent]:
+    """Return those of all events, in order of their numbers, that are near one of these."""
+    found: list[ObjectEvent] = []
+    end = 0
+    for seq in sorted({event.seq for event in events}):
+        at = bisect_left(every, seq, key=lambda event: event.seq)
+        found += every[max(end, at - _AROUND) : max(end, at + _AROUND)]
+        end = max(end, at + _AROUND)
     return found
 
 
-def _spelled(place: tuple[str, int]) -> str:
-    return f"line {place[1]} of chain {place[0]}"
+def _named(place: tuple[str, int] | None) -> str:
+    return "a line" if place is None else spelled(place)

@@ -15,7 +15,9 @@ from bailiwick_evidence.audit.claims import RootClaim
 from bailiwick_evidence.audit.findings import ChainReport, FindingCode, LogFinding
 from bailiwick_evidence.audit.ranges import ranges, ranges_without
 from bailiwick_evidence.audit.sayings import OtherSayings
-from bailiwick_evidence.audit.vouchers import LEDGER, key_of, latest, signed_by
+from bailiwick_evidence.audit.vouchers import LEDGER, key_of, known_until, latest, signed_by
+from bailiwick_evidence.checkpoint import Checkpoint
+from bailiwick_evidence.note import NoteError, split
 
 POLL_SECONDS: Final = 10
 """How often a witness polls each process."""
@@ -31,14 +33,28 @@ def judge_chain(log: ChainTable, said: OtherSayings, unread: Sequence[int] = ())
     return _Judgement(log, said, unread).report()
 
 
-def missing_chain(chain: str, roots: Sequence[RootClaim]) -> ChainReport:
-    """Report on a chain that a witness saw, but of which no line is here."""
+def missing_chain(chain: str, roots: Sequence[RootClaim], clusters: frozenset[str]) -> ChainReport:
+    """Report on a chain that a witness saw, but of which no line is here. `clusters`: whose keys cosigned it."""
     last = roots[-1]
-    said = (
-        f"a witness saw {last.size} lines of {last.pod or last.origin} from {times.epoch_stamp(roots[0].time)}"
-        f" to {times.epoch_stamp(last.time)}, but none of them is here"
-    )
-    return ChainReport(chain, 0, last.size, last.time, (LogFinding(FindingCode.MISSING, said),), pod=last.pod)
+    seen = [claim.time for claim in roots if claim.time or not claim.ahead]
+    when = f" from {times.epoch_stamp(seen[0])} to {times.epoch_stamp(seen[-1])}" if seen else ""
+    said = f"a witness saw {last.size} lines of {last.pod or last.origin}{when}, but none of them is here"
+    findings = (LogFinding(FindingCode.MISSING, said), *_two_clusters(clusters), *_ahead(roots))
+    return ChainReport(chain, 0, last.size, seen[-1] if seen else None, findings, pod=last.pod)
+
+
+def _ahead(roots: Sequence[RootClaim]) -> Iterator[LogFinding]:
+    """Yield the finding that a chain has a cosignature from the future, if it is so."""
+    if latest_ahead := max((claim.ahead for claim in roots), default=0):
+        said = f"a cosignature from the future does not count: {times.epoch_stamp(latest_ahead)}"
+        yield LogFinding(FindingCode.AHEAD, said)
+
+
+def _two_clusters(clusters: frozenset[str]) -> Iterator[LogFinding]:
+    """Yield the finding that more than one cluster cosigned a chain, if it is so."""
+    if len(clusters) > 1:
+        said = f"the keys of {len(clusters)} clusters cosigned it, and a chain is of one: {', '.join(sorted(clusters))}"
+        yield LogFinding(FindingCode.CONTRADICTED, said)
 
 
 class _Judgement:
@@ -48,7 +64,9 @@ class _Judgement:
         self.log = log
         self.key = key_of(log)
         self.cosigned = said.roots
-        self.unsigned = [one for one in said.roots if not signed_by(self.key, one.notes)]
+        unsigned = [one for one in said.roots if not signed_by(self.key, one.notes)]
+        self.unsigned = [one for one in unsigned if not one.left_out]
+        self.unread = [one for one in unsigned if one.left_out]
         others = {(one.size, one.root) for one in self.unsigned}
         # The key may be what was changed: then no checkpoint is signed with it.
         if len(self.unsigned) == len(said.roots):
@@ -70,6 +88,7 @@ class _Judgement:
         self.stranger = said.stranger
         self.quorum = said.quorum
         self.newest = said.newest
+        self.clusters = said.clusters
         self.findings: list[LogFinding] = []
         self.altered = dict.fromkeys(unread, "the long line that it has the hash of is missing")
         self.numbered: dict[int, int] = {}
@@ -92,15 +111,15 @@ class _Judgement:
             said = f"{log.strays} lines name the chain in another form than a process writes"
             self.findings.append(LogFinding(FindingCode.ALTERED, said))
         began, ended = log.start_time, log.end_time
-        witnessed = latest(self.vouchers, self.quorum)
+        witnessed, upto = latest(self.vouchers, self.quorum), known_until(self.vouchers, self.quorum)
         self._honest_witness()
-        self._ends(witnessed, ended)
+        self._ends(witnessed, upto, ended)
         size = log.leaves.size
         return ChainReport(
             log.id,
             log.leaves.count,
             None if witnessed is None else witnessed.size,
-            None if witnessed is None else witnessed.time,
+            upto,
             tuple(self.findings),
             log.repeated,
             log.torn,
@@ -205,8 +224,11 @@ class _Judgement:
         size = self.log.leaves.size
         seen = self._seen_size()
         if seen > size and not all(seq in self.numbered for seq in range(size, min(seen, size + 1_000))):
-            by = "a witness" if any(claim.size == seen for claim in self.roots) else "another chain"
-            said = f"{by} saw {seen} lines, but only {size} are here"
+            signed = [claim for claim in self.roots if claim.size == seen]
+            by = f"{'a witness' if any(claim.seen for claim in signed) else 'another chain'} saw"
+            if signed and not any(claim.seen for claim in signed):
+                by = "its process signed a checkpoint over"
+            said = f"{by} {seen} lines, but only {size} are here"
             self.findings.append(LogFinding(FindingCode.TRUNCATED, said, size, seen - 1))
 
     def _seen_size(self) -> int:
@@ -272,29 +294,57 @@ class _Judgement:
                 return
 
     def _honest_witness(self) -> None:
+        self.findings += [*_two_clusters(self.clusters), *_ahead(self.cosigned)]
         for one, other in pairwise(self.cosigned):
             if one.size == other.size:
                 said = f"a witness cosigned two roots over {one.size} lines"
                 self.findings.append(LogFinding(FindingCode.CONTRADICTED, said))
-        if self.key is not None and signed_by(self.key, self.contradictions):
+        if self.key is not None and any(map(self._is_contrary, self.contradictions)):
             said = "the process signed a checkpoint that contradicts an earlier one: the witness refused it"
             self.findings.append(LogFinding(FindingCode.CONTRADICTED, said))
         last = latest(self.unsigned)
         if last is not None and 0 not in self.altered:
             said = f"the checkpoint over {last.size} lines is not signed by the process that opened the chain"
             self.findings.append(LogFinding(FindingCode.FORGED, said))
+        last = latest(self.unread)
+        if last is not None:
+            said = (
+                f"whether the process signed the checkpoint over {last.size} lines is not known: {last.left_out} of the"
+                " lines in its name were left out, since there are too many"
+            )
+            self.findings.append(LogFinding(FindingCode.UNKNOWN, said))
 
-    def _ends(self, witnessed: RootClaim | None, ended: float | None) -> None:
+    def _is_contrary(self, note: str) -> bool:
+        """Tell whether the process signed a checkpoint that is not one of this chain, as far as its lines are here.
+
+        That a witness refused it is only said: anyone can say so of a checkpoint that fits.
+        """
+        if not signed_by(self.key, (note,)):
+            return False
+        try:
+            said = Checkpoint.parse(split(note)[0])
+        except NoteError:
+            return False
+        if any(claim.size == said.size and claim.root == said.root for claim in self.cosigned):
+            return False
+        end = next((end for start, end in self.log.leaves.runs()[:1] if start == 0), 0)
+        # Whether one over more lines is of this chain is not known.
+        return said.size <= end and self.log.leaves.roots([said.size])[said.size] != said.root
+
+    def _ends(self, witnessed: RootClaim | None, upto: int | None, ended: float | None) -> None:
         log, size = self.log, self.log.leaves.size
         if witnessed is None:
             self._report_unwitnessed()
+        elif upto is None:
+            said = "when a witness saw the chain is not known: it was cosigned only at times that have not come"
+            self.findings.append(LogFinding(FindingCode.UNKNOWN, said))
         seen = self._witnessed_size() if self.quorum == 1 else 0 if witnessed is None else witnessed.size
         if 0 < seen < size:
             said = f"{size - seen} lines after the last cosignature cannot be verified yet"
             self.findings.append(LogFinding(FindingCode.TAIL, said, seen, size - 1))
         if log.closed is None:
             self.findings.append(LogFinding(FindingCode.UNCLOSED, "no line closes the chain"))
-            self._stale(witnessed, ended)
+            self._stale(upto, ended)
         elif log.closed < size - 1:
             said = f"there are lines after line {log.closed}, which closes the chain"
             self.findings.append(LogFinding(FindingCode.ALTERED, said, log.closed, size - 1))
@@ -322,14 +372,14 @@ class _Judgement:
         else:
             self.findings.append(LogFinding(FindingCode.UNKNOWN, saw))
 
-    def _stale(self, witnessed: RootClaim | None, ended: float | None) -> None:
+    def _stale(self, upto: int | None, ended: float | None) -> None:
         """Compare the newest cosignature with later lines, here or in other chains: an idle process writes nothing."""
-        if witnessed is None:
+        if upto is None:
             return
-        said = f"no checkpoint since {times.epoch_stamp(witnessed.time)}"
-        if ended is not None and ended - witnessed.time > STALE_SECONDS:
+        said = f"no checkpoint since {times.epoch_stamp(upto)}"
+        if ended is not None and ended - upto > STALE_SECONDS:
             self.findings.append(LogFinding(FindingCode.STALE, said))
-        elif not self.fixed and self.newest is not None and self.newest - witnessed.time > STALE_SECONDS:
+        elif not self.fixed and self.newest is not None and self.newest - upto > STALE_SECONDS:
             # If a witnessed line of another chain names the chain, its process has ended.
             until = times.epoch_stamp(int(self.newest))
             said += f", but other logs go on until {until}: the process was killed, or the witness cannot reach it"

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from bailiwick_evidence.audit.chainshares import WHOLE, ChainOutline, ChainShare
 from bailiwick_evidence.audit.chaintable import ChainTable
-from bailiwick_evidence.audit.claims import HeadClaim, RootClaim, ShownCheckpoint, WitnessBook
+from bailiwick_evidence.audit.claims import AHEAD_SECONDS, HeadClaim, RootClaim, ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.findings import ChainReport, FindingCode
 from bailiwick_evidence.audit.judgement import judge_chain, missing_chain
 from bailiwick_evidence.audit.leafpages import LeafPages
@@ -21,7 +21,7 @@ from bailiwick_evidence.audit.leaves import LeafTable
 from bailiwick_evidence.audit.lines import ChainLine, LineReader, parse_line
 from bailiwick_evidence.audit.removal import fill, report_removal
 from bailiwick_evidence.audit.sayings import OtherSayings
-from bailiwick_evidence.audit.vouchers import LEDGER, latest, vouchers, witnessed_size
+from bailiwick_evidence.audit.vouchers import LEDGER, known_until, latest, vouchers, witnessed_size
 from bailiwick_evidence.chain import ChainLink, hash_of
 
 _KIND: Final = b'"kind":"'
@@ -123,12 +123,12 @@ class LogAudit:
         return {chain: claim.size for chain, claim in found.items() if claim is not None}
 
     def ledger_time(self) -> float:
-        """Return when witnesses last cosigned a log of the operator; minus infinity: they never did."""
+        """Return when witnesses last cosigned a log of the operator, by times that have come; else minus infinity."""
         times = [
-            claim.time
+            time
             for chain in self.book.chains
             if (self.opening_of(chain) or {}).get("component") == LEDGER
-            and (claim := latest(self.book.claims_of(chain), self.book.quorum)) is not None
+            and (time := known_until(self.book.claims_of(chain), self.book.quorum)) is not None
         ]
         return max(times, default=-math.inf)
 
@@ -147,6 +147,13 @@ class LogAudit:
         outside = sum(name not in self.chains for name in self.outlines)
         return len(self.chains) + outside + len(self._only_respelled()) + sum(1 for _ in self._gone(since))
 
+    def absent_clusters(self, since: float | None = None) -> tuple[str, ...]:
+        """Return the clusters of which no line is here, and no checkpoint over any line since this time."""
+        read = (name for name in self.book.witnessed_chains if name in self.chains or name in self.outlines)
+        gone = (roots[0].chain for roots in self._gone(since))
+        here = frozenset(owner for names in (read, gone) for name in names for owner in self.book.clusters_of(name))
+        return tuple(sorted({*self.book.clusters.values()} - here))
+
     def _fits(self, line: ChainLine) -> bool | None:
         if not self.share.keeps(line.link.id):
             self._joined.add(line.link.id)
@@ -164,11 +171,12 @@ class LogAudit:
         self._witnessed = {name: self._witnessed_size(name) for name in self._naming()}
         heads: dict[str, list[HeadClaim]] = {}
         for claim in self._heads:
-            heads.setdefault(claim.chain, []).append(claim)
+            # Anyone can write a log that no witness saw.
+            if self._is_witnessed(claim.by, 0) and self.book.may_accuse(claim.by, claim.chain):
+                heads.setdefault(claim.chain, []).append(claim)
         for name, log in self.chains.items():
             log.strays = self._reader.strays[name]
-        ends = [log.end_time for log in self.chains.values()] + [log.end_time for log in self.outlines.values()]
-        newest = max((time for time in (*ends, self.book.newest) if time is not None), default=None)
+        newest = self._newest_times()
         judged = [(name, self._report(log, heads.get(name, ()), newest)) for name, log in self.chains.items()]
         found = [report for name, report in judged if self.share.owns(name)]
         for name in filter(self.share.owns, self._only_respelled()):
@@ -178,6 +186,30 @@ class LogAudit:
         gone = [roots for roots in self._gone(since) if self.share.owns(roots[0].chain)]
         found += [self._report_missing(roots, heads) for roots in gone]
         return sorted(found, key=ChainReport.rank)
+
+    def _newest_times(self) -> dict[str, float]:
+        """Return the last time in what witnesses saw of each cluster; of no name if none is named.
+
+        No line of one cluster says that a process of another should still be seen. A time that has not come says
+        nothing.
+        """
+        every: dict[str, ChainTable | ChainOutline] = {**self.chains, **self.outlines}
+        latest = math.inf if self.book.now is None else self.book.now + AHEAD_SECONDS
+        found: dict[str, float] = {}
+        witnessed = self.book.witnessed_chains
+        for name in self.book.chains:
+            newest: float = self.book.newest_of(name)
+            # Anyone can write a log that no witness saw, with any times.
+            ended = every[name].end_time if name in every and name in witnessed else None
+            if ended is not None and ended <= latest:
+                newest = max(newest, ended)
+            for owner in self._owners_of(name):
+                found[owner] = max(newest, found.get(owner, 0))
+        return found
+
+    def _owners_of(self, chain: str) -> frozenset[str]:
+        """Return the clusters of a chain, or no name if none is named."""
+        return self.book.clusters_of(chain) if self.book.clusters else frozenset({""})
 
     def _only_respelled(self) -> list[str]:
         """Return the chains of which no line is here but in a form that no process writes, and that no witness saw.
@@ -192,37 +224,43 @@ class LogAudit:
         for name in sorted(self.book.witnessed_chains - self.chains.keys() - self.outlines.keys()):
             roots = self.book.claims_of(name)
             # Of any size: its log may have been set back before it was removed.
-            if since is None or any(claim.time >= since for claim in roots):
+            if since is None or any(claim.ahead or claim.time >= since for claim in roots):
                 yield roots
 
     def _report_missing(self, roots: Sequence[RootClaim], heads: Mapping[str, Sequence[HeadClaim]]) -> ChainReport:
         """Judge a chain without lines, by its kept leaves."""
         log = ChainTable(roots[0].chain, self.pages)
-        report = self._report(log, heads.get(log.id, ()), None)
+        report = self._report(log, heads.get(log.id, ()), {})
         # Nothing can say whether a removed chain was closed.
         findings = tuple(one for one in report.findings if one.code is not FindingCode.UNCLOSED)
         whole = report.removed == max(claim.size for claim in roots)
-        return replace(report, findings=findings) if whole else missing_chain(log.id, roots)
+        if whole:
+            return replace(report, findings=findings)
+        missing = missing_chain(log.id, roots, self.book.clusters_of(log.id))
+        return replace(missing, cluster=report.cluster)
 
-    def _report(self, log: ChainTable, heads: Sequence[HeadClaim], newest: float | None) -> ChainReport:
+    def _report(self, log: ChainTable, heads: Sequence[HeadClaim], newest: Mapping[str, float]) -> ChainReport:
         book = self.book
-        roots, held = book.claims_of(log.id), book.checkpoints_held_of(log.id)
+        roots, held, owners = book.claims_of(log.id), book.checkpoints_held_of(log.id), book.clusters_of(log.id)
+        vouching = [one for one in held if book.may_vouch(one.by, log.id)]
         said = OtherSayings(
             roots,
-            vouchers(log, roots, held, book.quorum, self._is_witnessed),
+            vouchers(log, roots, vouching, book.quorum, self._is_witnessed),
             held,
             heads,
-            [claim for claim in heads if self._is_witnessed(claim.by, 0)],
+            [one for one in heads if book.may_vouch(one.by, log.id)],
             book.contradictions.get(log.id, ()),
             bool(book.keys),
             book.strangers.get(log.id),
             book.quorum,
-            newest,
+            max((newest[owner] for owner in self._owners_of(log.id) if owner in newest), default=None),
+            owners,
         )
         if (kept := self._kept.get(log.id)) is not None and not log.removed:
             fill(log, kept, said.vouchers, book.quorum)
         gone = [seq for seq, digest in log.hashed.items() if digest not in self._reader.long]
-        return report_removal(judge_chain(log, said, gone), log)
+        report = report_removal(judge_chain(log, said, gone), log)
+        return replace(report, cluster=min(owners)) if len(owners) == 1 else report
 
     def _naming(self) -> set[str]:
         """Return the chains whose lines make claims about others."""

@@ -19,7 +19,8 @@ class OtherSayings(NamedTuple):
 
     `asked`: a witness is known, and would have seen a chain that lasted long enough. `stranger`: a witness whose key
     was not given claims to have seen it. `quorum`: how many must have seen it. `newest`: the time of the newest
-    cosignature or line of any chain, in seconds since the epoch.
+    cosignature or line of any chain, in seconds since the epoch. `clusters`: those whose keys cosigned the chain, if
+    the keys name clusters.
     """
 
     roots: Sequence[RootClaim] = ()
@@ -32,3 +33,4 @@ class OtherSayings(NamedTuple):
     stranger: str | None = None
     quorum: int = 1
     newest: float | None = None
+    clusters: frozenset[str] = frozenset()

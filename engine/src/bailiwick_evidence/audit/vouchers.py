@@ -29,6 +29,19 @@ def latest(claims: Iterable[RootClaim], quorum: int = 1) -> RootClaim | None:
     return ranked[-1]._replace(time=min(one.time for one in ranked)) if len(ranked) == quorum else None
 
 
+def known_until(claims: Iterable[RootClaim], quorum: int = 1) -> int | None:
+    """Return when `quorum` witnesses saw a chain last, in seconds since the epoch, by times that have come.
+
+    None: fewer saw it. A cosignature from the future does not say when it was made.
+    """
+    timed = (
+        claim._replace(seen=tuple((name, time) for name, time in claim.seen if time or not claim.ahead))
+        for claim in claims
+    )
+    found = latest(timed, quorum)
+    return None if found is None else found.time
+
+
 def witnessed_size(log: ChainTable, claims: Sequence[RootClaim], quorum: int = 1) -> int:
     """Return how many of the first lines of a chain are the ones that `quorum` witnesses cosigned.
 

@@ -24,19 +24,28 @@ LogPlace = str | StoredObject
 
 def places_of(name: str) -> list[LogPlace]:
     """Return what a name stands for, in order of names. Raises `UserError`."""
+    place = local_or_store(name)
+    if isinstance(place, StoreUrl):
+        return list(place.objects())
+    return [name] if place == name else list(_files_below(name, place))
+
+
+def local_or_store(name: str) -> str | StoreUrl:
+    """Return the path that a name is, or that a URL of a folder has, or the URL of objects. Raises `UserError`."""
     found = _URL.fullmatch(name)
     if found is None:
-        return [name]
+        return name
     scheme = found[1].lower()
-    if scheme == _FILE:
-        return list(_files_below(name, unquote(found[2])))
-    return list(StoreUrl.parse(scheme, found[2]).objects())
+    if scheme != _FILE:
+        return StoreUrl.parse(scheme, found[2])
+    path = unquote(found[2])
+    if not path.startswith("/") or "\0" in path or ".." in path.split("/"):
+        raise UserError(f"{name} names no folder: write it as file:///FOLDER, without ..")
+    return path
 
 
 def _files_below(name: str, path: str) -> Iterator[str]:
     """Yield a file, or all files below a folder. Raises `UserError`."""
-    if not path.startswith("/") or "\0" in path or ".." in path.split("/"):
-        raise UserError(f"{name} names no folder: write it as file:///FOLDER, without ..")
     try:
         if not stat.S_ISDIR(Path(path).stat().st_mode):
             yield path

@@ -97,6 +97,23 @@ class StoreUrl:
             raise UserError(f"{self} cannot be listed: {failure_sentence(error)}") from error
         return [self._stored(store, found[path]) for path in sorted(found)]
 
+    def reader(self) -> "ObjectsBelow":
+        """Return what reads objects below this prefix by their names. Raises `UserError`."""
+        require(f"{self.scheme}://", ("obstore",), "cli,objects")
+        try:
+            return ObjectsBelow(self, open_store(self))
+        except library_failures() as error:
+            raise UserError(f"{self} cannot be read: {failure_sentence(error)}") from error
+
+    def below(self, store: "RemoteStore", path: str) -> "StoredObject | None":
+        """Return the object that is called so below this prefix; None: there is none. Raises `UserError`."""
+        whole = f"{self.prefix.removesuffix('/')}/{path}" if self.prefix else path
+        try:
+            return next((self._stored(store, one) for one in _object_itself(store, whole)), None)
+        except library_failures() as error:
+            name = f"{self.scheme}://{self.bucket}/{whole}"
+            raise UserError(f"{name} cannot be read: {failure_sentence(error)}") from error
+
     def _by_path(self, listed: Iterable["ObjectMeta"]) -> dict[str, "ObjectMeta"]:
         """Return those that hold anything, by the path that reads them. Raises `UserError`."""
         found: dict[str, ObjectMeta] = {}
@@ -160,6 +177,24 @@ class StoredObject:
             raise UserError(f"{self.name} cannot be read: {sent}: try again")
         self._version, self.size = version, meta["size"]
         return data
+
+
+class ObjectsBelow:
+    """The objects below a prefix, each read by its name."""
+
+    def __init__(self, url: StoreUrl, store: "RemoteStore") -> None:
+        self._url = url
+        self._store = store
+
+    def read(self, path: str, most: int) -> bytes | None:
+        """Return an object's first bytes, at most so many; None: there is no such object. Raises `UserError`."""
+        found = self._url.below(self._store, path)
+        if found is None:
+            return None
+        reader, held = found.open(), bytearray()
+        while piece := reader.read(most - len(held)):
+            held += piece
+        return bytes(held)
 
 
 class ObjectReader:

@@ -10,15 +10,14 @@ from typing import Final
 from bailiwick_api import times
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.findings import ChainReport, FindingCode
-from bailiwick_evidence.audit.logaudit import LogAudit, known_upto
+from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_governance.display import Line
 
 _NAMED: Final = 3
 
 
-def headline(reports: Sequence[ChainReport], *, contradicted: int = 0) -> str:
-    """Return what can be said of all of it."""
-    upto = known_upto(reports)
+def headline(reports: Sequence[ChainReport], upto: int | None, *, contradicted: int = 0) -> str:
+    """Return what can be said of all of it. `upto`: up to when it is known, in seconds since the epoch."""
     bad = sum(found.bad for report in reports for found in report.findings) + contradicted
     if bad and not contradicted and all(f.code is FindingCode.UNKNOWN for r in reports for f in r.findings if f.bad):
         return f"Nothing is known of {bad} chain{'s' if bad > 1 else ''}: no witness that you trust saw them."
@@ -44,6 +43,7 @@ def chain_line(report: ChainReport) -> Line:
     if report.witnessed is not None and report.upto is not None:
         seen = f"witnessed {report.witnessed} up to {times.epoch_stamp(report.upto)}"
     pod = f" ({visible(report.pod)})" if report.pod else ""
+    pod += f" of {visible(report.cluster)}" if report.cluster else ""
     removed = f", {report.removed} removed" if report.removed else ""
     return [(f"{report.chain}{pod}: ", "bold"), result, (f"; {report.lines} lines{removed}, {seen}", "")]
 

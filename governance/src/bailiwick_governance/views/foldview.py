@@ -6,7 +6,8 @@ Standing: under `audit verify`. Holds: data only; every text of others is escape
 from collections.abc import Iterator
 
 from bailiwick_engine.approval.display import visible
-from bailiwick_evidence.audit.historyfold import HistoryFinding, HistoryReport
+from bailiwick_evidence.audit.historyfold import HistoryReport
+from bailiwick_evidence.audit.objectfold import HistoryFinding
 from bailiwick_governance.display import Line
 
 
@@ -54,6 +55,8 @@ def histories_object(report: HistoryReport) -> dict[str, object]:
 def _finding_object(found: HistoryFinding) -> dict[str, object]:
     endpoint, name = found.object
     entry: dict[str, object] = {"code": found.code.value, "bad": found.bad, "endpoint": endpoint, "object": name}
+    if found.cluster is not None:
+        entry["cluster"] = found.cluster
     if found.place is not None:
         entry["line"] = f"{found.place[0]} {found.place[1]}"
     return entry | {"message": found.said}
@@ -61,5 +64,5 @@ def _finding_object(found: HistoryFinding) -> dict[str, object]:
 
 def _subject_of(found: HistoryFinding) -> str:
     endpoint, name = found.object
-    about = visible(f"{endpoint} {name}".strip())
+    about = visible(f"{endpoint} {name}".strip() + ("" if found.cluster is None else f" of {found.cluster}"))
     return about if found.place is None else f"{found.place[0]} {found.place[1]} ({about})"

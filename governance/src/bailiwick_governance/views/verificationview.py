@@ -17,10 +17,12 @@ from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_evidence.audit.historyfold import HistoryReport
 from bailiwick_evidence.audit.logaudit import known_upto
 from bailiwick_evidence.audit.reviewfold import ReviewReport
+from bailiwick_evidence.clusterlog.clusterlog import ClusterLogReport
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_governance.display import Line
 from bailiwick_governance.records.derivations import RETRACED, ContradictedRecord, DerivedRecords
 from bailiwick_governance.views.auditview import chain_line, headline
+from bailiwick_governance.views.clusterlogview import cluster_log_lines, cluster_log_object, cluster_upto
 from bailiwick_governance.views.foldview import histories_line, histories_notes, histories_object, history_lines
 from bailiwick_governance.views.nearview import NearView
 from bailiwick_governance.views.reviewfoldview import review_lines, reviews_line, reviews_notes, reviews_object
@@ -31,7 +33,8 @@ class LogTotals:
     """What is said of all of the log. `outside`: lines in no chain; `torn`: lines that were cut, by themselves.
 
     `refused`: checkpoints that no witness cosigned. `chains`: how many reports there are. `derived`: decisions were
-    derived again. `hints`: what would tell more.
+    derived again. `hints`: what would tell more. `unread`: texts of checkpoints that were not read to their end.
+    `absent`: clusters whose keys were given, and of which no checkpoint is here.
     """
 
     lines: int
@@ -43,6 +46,8 @@ class LogTotals:
     histories: HistoryReport
     signed: ReviewReport
     hints: tuple[str, ...] = ()
+    unread: int = 0
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +96,11 @@ class ChainResults:
 
 @dataclass(frozen=True, slots=True)
 class LogVerification:
-    """The whole answer."""
+    """The whole answer. `logged`: what the log of all clusters came to; None: none was given."""
 
     totals: LogTotals
     results: ChainResults
+    logged: ClusterLogReport | None = None
 
     @property
     def reports(self) -> tuple[ChainReport, ...]:
@@ -103,35 +109,65 @@ class LogVerification:
 
     @property
     def contradictions(self) -> int:
-        """How many decisions, counts and reviews are not as they must be."""
+        """How many decisions, counts, reviews and properties of the log of all clusters are not as they must be."""
         totals = self.totals
-        return totals.histories.contradicted + len(totals.signed.findings) + len(self.results.contradicted)
+        forged = 0 if self.logged is None else self.logged.forged
+        return totals.histories.contradicted + len(totals.signed.findings) + len(self.results.contradicted) + forged
 
     @property
     def bad(self) -> bool:
-        """Whether something was removed or changed, or cannot be what it says: a person must look at the log."""
-        return self._forged or self.incomplete
+        """Whether a person must look at the log: something was removed or changed, or cannot be what it says.
+
+        So is a cluster that is absent or silent, or of whose ends the log of all clusters says nothing.
+        """
+        return self._forged or self._silent or self.incomplete or bool(self.totals.absent)
 
     @property
     def incomplete(self) -> bool:
-        """Whether there was no room to check all counts and reviews: added lines could hide one by that."""
-        return bool(self.totals.histories.left_out) or self.totals.signed.incomplete
+        """Whether there was no room to check all of it: added lines could hide something by that."""
+        totals = self.totals
+        return bool(totals.unread or totals.histories.left_out) or totals.signed.incomplete
 
     @property
     def _forged(self) -> bool:
         return bool(self.contradictions) or any(one.bad for one in self.reports)
 
     @property
+    def _silent(self) -> bool:
+        logged = self.logged
+        return logged is not None and (
+            bool(logged.findings) or any(cluster_upto(one, self.reports) is None for one in logged.clusters)
+        )
+
+    @property
+    def _unknown(self) -> tuple[str, ...]:
+        """The clusters of whose ends nothing is known."""
+        clusters = () if self.logged is None else self.logged.clusters
+        unknown = {one.name for one in clusters if cluster_upto(one, self.reports) is None}
+        return tuple(sorted(unknown.union(self.totals.absent)))
+
+    @property
     def headline(self) -> str:
         """What can be said of all of it."""
         if self.incomplete and not self._forged:
             return "Not all of this log was checked, since there is too much of it: give fewer files."
-        return headline(self.reports, contradicted=self.contradictions)
+        if self._unknown and not self._forged:
+            return f"Nothing is known of what was removed or changed in {', '.join(map(visible, self._unknown))}."
+        return headline(self.reports, self.upto, contradicted=self.contradictions)
 
     @property
     def upto(self) -> int | None:
-        """Up to when removals and changes are detected, in seconds since the epoch; None if they never are."""
-        return known_upto(self.reports)
+        """Up to when removals and changes are detected, in seconds since the epoch; None if they never are.
+
+        Of several clusters it is the earliest, since no cosignature of one says anything of another.
+        """
+        if self.logged is not None:
+            each = [cluster_upto(cluster, self.reports) for cluster in self.logged.clusters]
+        else:
+            names = {one.cluster for one in self.reports if one.cluster is not None}
+            each = [known_upto([one for one in self.reports if one.cluster == name]) for name in names]
+        known = [upto for upto in each or [known_upto(self.reports)] if upto is not None]
+        return min(known) if len(known) == max(1, len(each)) else None
 
     @property
     def intact(self) -> int:
@@ -148,6 +184,8 @@ class LogVerification:
         """Say what could not be found out, and what would help."""
         records = self._records
         yield from self.totals.hints
+        if count := self.totals.unread:
+            yield f"texts of checkpoints that were not read to their end, since too much in them is in vain: {count}"
         yield from () if records is None else records.notes
         yield from histories_notes(self.totals.histories)
         yield from reviews_notes(self.totals.signed)
@@ -167,6 +205,14 @@ class LogVerification:
             yield [(histories_line(totals.histories), "")]
         if totals.signed.verified or totals.signed.reviews:
             yield [(reviews_line(totals.signed), "")]
+        for name in totals.absent:
+            said = (
+                "no checkpoint that its witness cosigned is here, or with --since none of that time: give its files, or"
+                " leave out its key"
+            )
+            yield [(f"Cluster {visible(name)}: ", "bold"), ("absent", "red"), (f": {said}", "")]
+        if self.logged is not None:
+            yield from cluster_log_lines(self.logged, self.reports)
         for report in self.reports:
             yield chain_line(report)
             for found in report.findings:
@@ -192,7 +238,9 @@ class LogVerification:
                 "torn": self.torn,
                 "outside": totals.outside,
                 "checkpointsRefused": totals.refused,
+                "checkpointsNotRead": totals.unread,
             },
+            "absentClusters": list(totals.absent),
             "chains": [_chain_object(report) for report in self.reports],
         }
         if records is not None:
@@ -204,6 +252,8 @@ class LogVerification:
             found["histories"] = histories_object(totals.histories)
         if totals.signed.verified or totals.signed.reviews:
             found["reviews"] = reviews_object(totals.signed)
+        if self.logged is not None:
+            found["clusterLog"] = cluster_log_object(self.logged, self.reports)
         return found
 
     @property
@@ -227,8 +277,10 @@ def _chain_object(report: ChainReport) -> dict[str, object]:
         if one.first is not None:
             entry |= {"first": one.first, "last": one.last}
         findings.append(entry)
+    cluster = {} if report.cluster is None else {"cluster": report.cluster}
     return {
         "chain": report.chain,
+        **cluster,
         "pod": report.pod,
         "intact": report.intact,
         "lines": report.lines,

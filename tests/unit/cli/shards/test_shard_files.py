@@ -16,9 +16,11 @@ from bailiwick_cli.verbs.logverbs import UnusedFlags
 from bailiwick_evidence.audit.chainshares import ChainShare
 from support.evidence.logs import WITNESS_KEY, ProcessLog
 from support.evidence.shardruns import Command, command, merged, shards_of
+from support.evidence.tilelogs import CLUSTERS, EAST, WEST, process_log
 from support.pages import DOCS
 
 LOGS: Final = [ProcessLog(number).records(4).close() for number in (2, 3, 4, 5)]
+CLUSTER_LOGS: Final = [process_log(number).records(4).close() for number in (2, 3, 4, 5)]
 COUNT: Final = 3
 
 
@@ -49,6 +51,27 @@ def shards(run: Command, tmp_path: Path) -> list[Path]:
 def test_all_of_them_are_intact_as_the_log_is(run: Command, shards: list[Path]) -> None:
     assert merged(shards) == run()
     assert run().code == 0
+
+
+def test_a_chain_of_two_clusters_is_contradicted_as_the_log_is(log: Path, tmp_path: Path) -> None:
+    log.write_bytes(b"".join(line for one in CLUSTER_LOGS for line in one.lines))
+    notes = [one.checkpoint(by=EAST) for one in CLUSTER_LOGS] + [CLUSTER_LOGS[0].checkpoint(by=WEST)]
+    (tmp_path / "notes").write_text("\n".join(notes), encoding="utf-8")
+    keys = [f"{name}={key}" for key, name in CLUSTERS.items()]
+    run = command(verify.run, VerifyFlags, files=[str(log)], checkpoints=[str(tmp_path / "notes")], witness_key=keys)
+    found = merged(shards_of(run, COUNT, tmp_path))
+    assert found == run()
+    assert (found.code, found.out.count("contradicted"), found.out.count(" of east: intact")) == (1, 1, 3)
+
+
+def test_shards_by_other_names_of_clusters_are_refused(log: Path, notes: Path, tmp_path: Path) -> None:
+    paths = []
+    for index, name in enumerate(("east", "west")):
+        key = [f"{name}={WITNESS_KEY}"]
+        run = command(verify.run, VerifyFlags, files=[str(log)], checkpoints=[str(notes)], witness_key=key)
+        paths.append(tmp_path / f"{index}")
+        paths[-1].write_text(run(shards=2, shard=index).out, encoding="utf-8")
+    assert merged(paths).code == 2
 
 
 def test_they_may_be_in_one_file_with_what_was_said_beside_them(run: Command, shards: list[Path]) -> None:
@@ -193,6 +216,7 @@ def test_what_is_not_all_of_one_log_is_never_an_answer(
         ({"shards": 2, "shard": 0, "since": "24h"}, "is another moment in each shard"),
         ({"shards": 2, "shard": 0, "output": "json"}, "a shard is always JSON"),
         ({"shards": 2, "shard": 0, "image": "x"}, "are for --as-job"),
+        ({"shards": 2, "shard": 0, "cluster_log": "clusters"}, "verify the cluster log without --shards"),
     ],
 )
 def test_what_no_shard_can_be_is_refused(options: dict[str, Any], said: str, run: Command) -> None:

@@ -12,6 +12,7 @@ from bailiwick_cli.verbs.auditverbs import VerifyFlags
 from bailiwick_cli.verbs.logverbs import ReplayFlags, UnusedFlags
 from support.evidence.logs import WITNESS_KEY
 from support.evidence.shardruns import command
+from support.evidence.tilelogs import EAST_KEY, WEST_KEY
 
 LOG: Final = "s3://records/2026"
 JOB: Final[dict[str, Any]] = {"as_job": "audit", "shards": 4, "image": "registry.example/cli:1"}
@@ -49,6 +50,16 @@ def test_a_command_without_files_is_one_job() -> None:
     assert container(job)["volumeMounts"] == [SCRATCH]
     pod = job["spec"]["template"]["spec"]
     assert (pod["serviceAccountName"], pod["automountServiceAccountToken"]) == ("reader", False)
+
+
+def test_the_key_of_a_cluster_keeps_the_name_before_it(tmp_path: Path) -> None:
+    (tmp_path / "east.vkey").write_text(f"{EAST_KEY}\n", encoding="utf-8")
+    keys = [f"east={tmp_path / 'east.vkey'}", f"west={WEST_KEY}"]
+    inputs, job = manifests(command(verify.run, VerifyFlags, files=[LOG], witness_key=keys))
+    assert inputs["data"] == {"file-0": f"{EAST_KEY}\n"}
+    assert container(job)["args"][3:7] == [
+        *("--witness-key", "east=/inputs/0-east.vkey", "--witness-key", f"west={WEST_KEY}")
+    ]
 
 
 def test_files_are_in_a_config_map_at_the_paths_that_the_pods_are_told(tmp_path: Path) -> None:
@@ -101,6 +112,8 @@ def test_files_are_in_a_config_map_at_the_paths_that_the_pods_are_told(tmp_path:
         ({"witness_key": ["witness+x"]}, "--witness-key"),
         ({"since": "24h"}, "is another moment in each shard"),
         ({"output": "json"}, "a shard is always JSON"),
+        ({"cluster_log": "s3://log"}, "--cluster-log cannot be divided"),
+        ({"witness_key": ["east=no-such-file"]}, "there is no file no-such-file"),
     ],
 )
 def test_what_a_pod_cannot_do_is_refused(options: dict[str, Any], said: str) -> None:

@@ -1,10 +1,13 @@
 """`audit checkpoint`: the newest checkpoint of each chain that a witness cosigned, as notes, to be kept elsewhere.
 
-Holds: nothing is printed that no trusted witness cosigned; of a witness that contradicted itself both sides are kept.
+Holds: nothing leaves here that no trusted witness cosigned; of a witness that contradicted itself both sides are kept.
+What is to be kept in a log and cannot be is an error, since nobody would miss it there.
 """
 
+import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Final
 
 from bailiwick_api import times
@@ -13,6 +16,8 @@ from bailiwick_cli.verbs.auditverbs import CheckpointFlags
 from bailiwick_cli.witnesses import CLUSTER, book_of
 from bailiwick_evidence.audit.claims import RootClaim, WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit
+from bailiwick_evidence.clusterlog.tiles import MOST_ENTRY
+from bailiwick_governance.arguments import moment_or_none
 from bailiwick_governance.display import talk
 from bailiwick_governance.records.logfiles import LogFiles
 
@@ -20,7 +25,8 @@ _BETWEEN: Final = "\n"
 
 
 def run(options: CheckpointFlags) -> int:
-    """Print the notes."""
+    """Print the notes, or write each to a file."""
+    since = moment_or_none(options.since, "--since")
     sources = options.checkpoints or ([] if options.files else [CLUSTER])
     audit = LogAudit(book_of(sources, options.witness_key, options))
     names = {key.name for key in audit.book.keys}
@@ -38,10 +44,40 @@ def run(options: CheckpointFlags) -> int:
     found = list(_newest(audit.book))
     if not found:
         raise CliError("no witness that you trust cosigned a checkpoint", Exit.NO)
-    sys.stdout.write(_BETWEEN.join(note for claim in found for note in claim.notes))
+    if since is not None and not (found := [claim for claim in found if claim.time >= since]):
+        raise CliError(f"--since: no checkpoint was cosigned since {times.epoch_stamp(since)}", Exit.NO)
+    if options.entries is None:
+        sys.stdout.write(_BETWEEN.join(note for claim in found for note in claim.notes))
+    else:
+        notes = (note for claim in found for note in claim.notes)
+        if too_long := _write_entries(options.entries, notes):
+            talk(
+                f"warning: {too_long} checkpoints are not written: with their signatures they are too long for an entry"
+            )
+        if too_long or audit.book.refused or audit.book.unread:
+            return Exit.NO
     last = times.epoch_stamp(max(claim.time for claim in found))
     talk(f"checkpoints of {len({claim.chain for claim in found})} chains, the latest from {last}")
     return Exit.OK
+
+
+def _write_entries(folder: str, notes: Iterable[str]) -> int:
+    """Write each note to a file that is called by its hash, so that clusters share a folder. Raises `CliError`.
+
+    Returns how many are too long: one such file would keep the entries of all clusters out of the log.
+    """
+    too_long = 0
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for note in notes:
+            text = note.encode()
+            if len(text) > MOST_ENTRY:
+                too_long += 1
+            else:
+                (Path(folder) / f"{hashlib.sha256(text).hexdigest()}.note").write_bytes(text)
+    except OSError as error:
+        raise CliError(f"--entries: {folder} cannot be written: {error.strerror or error}") from error
+    return too_long
 
 
 def _newest(book: WitnessBook) -> Iterator[RootClaim]:

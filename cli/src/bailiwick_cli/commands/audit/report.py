@@ -1,7 +1,7 @@
 """`audit report`: one page about a period for an auditor, which begins with what `audit verify` says.
 
 Holds: it stands on the verification of `audit verify`, and ends with its exit code; nothing is printed where that could
-not be done.
+not be done; its keys are of one cluster, if they name any.
 """
 
 import sys
@@ -18,7 +18,7 @@ from bailiwick_cli.auditreport.page import page
 from bailiwick_cli.auditreport.report import AuditReport, ReportSources
 from bailiwick_cli.clusternames import cluster_name
 from bailiwick_cli.commands.audit.verification import trusted_book, verify_log
-from bailiwick_cli.errors import Exit
+from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.verbs.auditverbs import AuditReportFlags, AuditReportOutput
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_governance.arguments import moment
@@ -30,7 +30,9 @@ def run(options: AuditReportFlags) -> int:
     cluster = cluster_name(options.cluster_name)
     period = ReportPeriod.between(moment(options.begin, "--from"), moment(options.end, "--to"))
     tally = PeriodTally(period)
-    audit, found = verify_log(options, trusted_book(options), tally.add)
+    book = trusted_book(options)
+    _refuse_several_clusters(book)
+    audit, found = verify_log(options, book, tally.add)
     ended = sorted(ended_grants(audit.grants.values(), period), key=lambda one: (-one.ended, one.approval))
     report = AuditReport(audit, found, tally, tuple(ended), _sources(options, cluster, audit.book), options.top)
     match options.output:
@@ -42,6 +44,15 @@ def run(options: AuditReportFlags) -> int:
             sys.stdout.write(page(report))
     talk(f"{report.verdict.value}: {found.headline}")
     return Exit.NO if found.bad else Exit.OK
+
+
+def _refuse_several_clusters(book: WitnessBook) -> None:
+    """Refuse keys of more than one named cluster: no line says whose it is, so the figures would be of all of them."""
+    if len(names := sorted({*book.clusters.values()})) > 1:
+        raise CliError(
+            f"--witness-key: a report is about one cluster, and the keys are of {', '.join(names)}: write one for each,"
+            " from its own logs"
+        )
 
 
 def _sources(options: AuditReportFlags, cluster: str | None, book: WitnessBook) -> ReportSources:

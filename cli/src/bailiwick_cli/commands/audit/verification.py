@@ -4,7 +4,8 @@ Holds: this alone reads a log and judges it. A caller that looks at the lines to
 and changes nothing of the judgement; a shard has what one process would say of its chains.
 """
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 
 from bailiwick_cli.commands.audit.leaves import kept_leaves
 from bailiwick_cli.errors import CliError
@@ -20,6 +21,7 @@ from bailiwick_evidence.audit.historyfold import HistoryFold
 from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.audit.reviewfold import ReviewFold
+from bailiwick_evidence.clusterlog.clusterlog import ClusterLogReport
 from bailiwick_evidence.linekinds import is_plain_evaluation
 from bailiwick_governance.arguments import moment, moment_or_none
 from bailiwick_governance.records.derivations import DerivedRecords
@@ -30,20 +32,40 @@ from bailiwick_governance.views.verificationview import ChainResults, Contradict
 
 def trusted_book(options: EvidenceFlags) -> WitnessBook:
     """Return the checkpoints from elsewhere, and whom they are believed from. Raises `CliError`."""
-    return book_of(options.checkpoints, options.witness_key, options, options.witness_quorum)
+    return book_of(
+        options.checkpoints, options.witness_key, options, options.witness_quorum, clusters=True, now=time.time()
+    )
 
 
 def verify_log(
     options: EvidenceFlags,
     book: WitnessBook,
     see: Callable[[ChainLine], None] | None = None,
-    writer: ShardWriter | None = None,
+    logged: ClusterLogReport | None = None,
 ) -> tuple[LogAudit, LogVerification]:
     """Read the files and judge them, and return what was read and what came of it. Raises `UserError`.
 
-    `see` takes each line of a chain; not of a shard, which may have to read them again. `writer`: of the shard whose
-    chains are judged; None: all chains are.
+    `see` takes each line of a chain. `logged`: what came of the log of all clusters, whose checkpoints are in the book.
     """
+    return _verify(options, book, see=see, logged=logged)
+
+
+def verify_shard(options: EvidenceFlags, book: WitnessBook, writer: ShardWriter) -> LogVerification:
+    """Read the files and judge the chains of the writer's shard, and return what came of them. Raises `UserError`.
+
+    A shard may have to read the files again, so no other caller sees its lines.
+    """
+    return _verify(options, book, writer=writer)[1]
+
+
+def _verify(
+    options: EvidenceFlags,
+    book: WitnessBook,
+    *,
+    see: Callable[[ChainLine], None] | None = None,
+    writer: ShardWriter | None = None,
+    logged: ClusterLogReport | None = None,
+) -> tuple[LogAudit, LogVerification]:
     since = None if options.since is None else moment(options.since, "--since")
     files = LogFiles(
         options.files,
@@ -54,7 +76,7 @@ def verify_log(
     kept, share = kept_leaves(options.leaves), WHOLE if writer is None else writer.share
     while True:
         audit = LogAudit(book.copy(), kept, share)
-        fold, reviews = HistoryFold(), _review_fold(options)
+        fold, reviews = HistoryFold(), _review_fold(options, book.clusters.values())
         for line in files.lines(audit, "Reading lines"):
             reviews.add(line)
             if options.policies is None:
@@ -69,7 +91,7 @@ def verify_log(
     if not audit.lines and not audit.book.witnessed_chains:
         raise CliError(f"{', '.join(files.names)}: no line of a chain, and no checkpoint that says that there was one")
     reports = tuple(audit.reports(since))
-    notes = tuple(hints(audit, checkpoints=bool(options.checkpoints)))
+    notes = tuple(hints(audit, checkpoints=bool(options.checkpoints) or logged is not None))
     refused, chains = audit.book.refused, audit.count_of_chains(since)
     records = None if options.policies is None else _derive(options.policies, files, audit, fold)
     if writer is not None:
@@ -82,13 +104,15 @@ def verify_log(
         refused,
         chains,
         records is not None,
-        fold.report(witnessed),
+        fold.report(witnessed, audit.book.clusters_of if audit.book.clusters else None),
         reviews.report(witnessed, audit.ledger_time()),
         notes,
+        audit.book.unread,
+        audit.absent_clusters(since),
     )
     contradicted = () if records is None else tuple(map(ContradictedLine.from_record, records.contradicted))
     results = ChainResults(reports, {} if records is None else dict(records.counts), contradicted)
-    return audit, LogVerification(totals, results)
+    return audit, LogVerification(totals, results, logged)
 
 
 def _derive(source: str, files: LogFiles, audit: LogAudit, fold: HistoryFold) -> DerivedRecords:
@@ -105,10 +129,15 @@ def _derive(source: str, files: LogFiles, audit: LogAudit, fold: HistoryFold) ->
     return records
 
 
-def _review_fold(options: EvidenceFlags) -> ReviewFold:
+def _review_fold(options: EvidenceFlags, clusters: Iterable[str]) -> ReviewFold:
     """Return what verifies signed reviews by the registrars' keys that are given. Raises `CliError`."""
     origins, installation = options.passkey_origin, options.reviewers_installation
     if options.registrar_key:
+        if len(names := sorted({*clusters})) > 1:
+            raise CliError(
+                f"--registrar-key: the keys of witnesses are of {', '.join(names)}, and each cluster has its own file"
+                " of reviewers' keys: verify signed reviews of one cluster at a time"
+            )
         return ReviewFold(read_registrars(options.registrar_key, options.registrar_quorum, origins, installation))
     require_registrars("--registrar-key", origins, installation)
     return ReviewFold(NO_REGISTRARS)

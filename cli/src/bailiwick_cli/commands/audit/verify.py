@@ -8,7 +8,8 @@ import time
 from typing import Final
 
 from bailiwick_cli import output
-from bailiwick_cli.commands.audit.verification import trusted_book, verify_log
+from bailiwick_cli.commands.audit.clusterlog import read_cluster_log
+from bailiwick_cli.commands.audit.verification import trusted_book, verify_log, verify_shard
 from bailiwick_cli.errors import Exit
 from bailiwick_cli.options import LogOutput, Output
 from bailiwick_cli.shards.shardfile import ShardWriter, book_state, share_of
@@ -26,15 +27,22 @@ def run(options: VerifyFlags) -> int:
         return print_job(options, options.files, VERB)
     share = share_of(options)
     book = trusted_book(options)
-    writer = None if share is None else ShardWriter(options, share, VERB, [book_state(book)])
+    logged = read_cluster_log(options, book)
     began = time.monotonic()
-    audit, found = verify_log(options, book, writer=writer)
-    took = time.monotonic() - began
-    talk(f"{audit.lines} lines in {took:.1f} s, {audit.lines / max(took, 0.001):.0f} a second")
-    if writer is not None:
+    if share is not None:
+        writer = ShardWriter(options, share, VERB, [book_state(book)])
+        found = verify_shard(options, book, writer)
+        _talk_of_speed(found, began)
         writer.write(found.totals, found.results)
         return Exit.OK
+    _, found = verify_log(options, book, logged=logged)
+    _talk_of_speed(found, began)
     return show(found, in_json=options.output is LogOutput.JSON)
+
+
+def _talk_of_speed(found: LogVerification, began: float) -> None:
+    took, lines = time.monotonic() - began, found.totals.lines
+    talk(f"{lines} lines in {took:.1f} s, {lines / max(took, 0.001):.0f} a second")
 
 
 def show(found: LogVerification, *, in_json: bool) -> int:
