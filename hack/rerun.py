@@ -2,7 +2,8 @@
 
 Holds: how long each target took is printed; only a test marked `cluster` is run again, once, by itself, when nothing
 runs beside it; in all targets together at most `BUDGET` of them. Any other failure fails the run. What was run again is
-printed, also when all is well in the end.
+printed, also when all is well in the end, and stands in `runs.jsonl` of the cache folder, so that it can be told later
+whether a test is red now and then.
 """
 
 import json
@@ -15,8 +16,11 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final
+
+from localcluster.cache import cache_folder
 
 # Tests on a real API server wait for real processes, watches and clocks, and another program may have the machine.
 # One or two of two thousand are an accident; more are a defect.
@@ -31,12 +35,28 @@ def main(stages: Sequence[str]) -> int:
     A stage is one target, or lanes that run beside each other: `node|argocd,proxies` is two, of one target and of two.
     A lane without a target is none.
     """
-    again: list[str] = []
+    began, again, passed = time.monotonic(), list[str](), False
     try:
-        return 0 if all(_passes(stage, again) for stage in stages) else 1
+        passed = all(_passes(stage, again) for stage in stages)
     finally:
+        _record(again, passed=passed, seconds=round(time.monotonic() - began))
         named = f": {', '.join(again)}" if again else ""
         print(f"=== {len(again)} cluster tests were run again{named}", flush=True)
+    return 0 if passed else 1
+
+
+def _record(again: Sequence[str], *, passed: bool, seconds: int) -> None:
+    """Add this run to those before it; what cannot be written says so, and fails nothing."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607 - of the one who runs it
+    moment = datetime.now(UTC).isoformat(timespec="seconds")
+    run = {"time": moment, "commit": commit.stdout.strip(), "passed": passed, "seconds": seconds, "again": list(again)}
+    try:
+        folder = cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "runs.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(run) + "\n")
+    except OSError as error:
+        print(f"=== this run is not recorded: {error}", flush=True)
 
 
 @dataclass(frozen=True)

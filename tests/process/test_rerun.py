@@ -1,5 +1,6 @@
 """What `.ci/run` runs again, and what it does not, with pytest and make as they are."""
 
+import json
 import os
 import re
 import subprocess
@@ -67,6 +68,10 @@ class Ran:
 class Project:
     folder: Path
 
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
+
     def run(self, *targets: str, args: str = "", one: str = FINE, two: str = FINE) -> Ran:
         (self.folder / "test_one.py").write_text(HEAD + one)
         (self.folder / "test_two.py").write_text(HEAD + two)
@@ -78,7 +83,13 @@ class Project:
             [sys.executable, "-P", str(PROGRAM), *targets],
             cwd=self.folder,
             # Only the plugins that are asked for: each of these runs starts pytest anew.
-            env={**outside, "PYTHONPATH": path, "ARGS": args, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            env={
+                **outside,
+                "PYTHONPATH": path,
+                "ARGS": args,
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+                "BAILIWICK_CACHE": str(self.cache),
+            },
             capture_output=True,
             text=True,
             check=False,
@@ -104,6 +115,22 @@ class TestARun:
         ran = project.run("one", "two|one")
         took = re.findall(r"^=== make (\w+) took 0 min \d\d s$", ran.out, re.MULTILINE)
         assert sorted(took) == ["one", "one", "two"]
+
+    def test_is_recorded_beside_those_before_it(self, project: Project) -> None:
+        project.run("one", one=flaky("a"))
+        project.run("two", two=BROKEN)
+        found = [json.loads(line) for line in (project.cache / "runs.jsonl").read_text().splitlines()]
+        assert [(run["passed"], run["again"]) for run in found] == [
+            (True, ["test_one.py::test_a"]),
+            (False, ["test_two.py::test_broken"]),
+        ]
+        assert all(run["time"] and run["seconds"] >= 0 for run in found)
+
+    def test_that_cannot_be_recorded_says_so_and_fails_nothing(self, project: Project) -> None:
+        project.cache.write_text("in the way of the folder\n")
+        ran = project.run("one")
+        assert ran.code == 0
+        assert "=== this run is not recorded: " in ran.out
 
     def test_leaves_out_lanes_and_stages_without_a_target(self, project: Project) -> None:
         ran = project.run("one|", "|two", "|")

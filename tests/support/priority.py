@@ -4,8 +4,10 @@ Holds: where the kernel groups processes by session (`man 7 sched`, the autogrou
 counts within its session alone, so that of the session is set as well.
 """
 
+import contextlib
 import os
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +27,26 @@ def yield_processor(*pids: int, nice: int = ELSEWHERE) -> None:
         for task in (process / "task").iterdir():
             os.setpriority(os.PRIO_PROCESS, int(task.name), nice)
         _yield_session(process / "autogroup", nice)
+
+
+@contextlib.contextmanager
+def core_apart() -> Iterator[Callable[[int], None]]:
+    """Leave a core of this machine alone, with all that is started meanwhile; yields what puts a process there.
+
+    So a process has a core as its CPU request gives it one on a node. On a machine with one core this does nothing.
+    """
+    before = os.sched_getaffinity(0)
+    apart, others = {max(before)}, before - {max(before)}
+
+    def put(pid: int) -> None:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            os.sched_setaffinity(int(task.name), apart)
+
+    os.sched_setaffinity(0, others or before)
+    try:
+        yield put
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _yield_session(group: Path, nice: int) -> None:

@@ -25,7 +25,7 @@ _OFTEN: Final = 1
 # the processor is free, and half a second for those of a hundred large ones where it is not.
 _GROWN: Final = 200_000
 # A walk that frees less than this part of what came to be was in vain: what grew are policies. The next one waits for
-# twice as much, up to so many times as much.
+# twice as much, up to so many times as much. Almost all are, so the first one waits for the most.
 _WORTH: Final = 0.25
 _PATIENCE: Final = 4
 _STEP: Final = 256
@@ -59,18 +59,18 @@ class CollectorKeeper:
     def __init__(self, allocated: Callable[[], int] = sys.getallocatedblocks) -> None:
         self._allocated = allocated
         self._most = 0
-        self._grown = _GROWN
+        self._grown = _PATIENCE * _GROWN
 
     def tend(self) -> None:
         """Walk over what has grown old since this was done last, and not again. For those who make much that stays.
 
         Left alone, the collector waits until there is a quarter more than before, and then walks over all of it. What
         dies later is freed as ever, when the last reference to it goes; only what refers to itself stays, as a
-        connection does that is open in this moment. Once there may be more than `_GROWN` of that, all is walked over
-        after all; more rarely where that freed little, since all calls wait for it.
+        connection does that is open in this moment. Once there may be too much of that, all is walked over after all;
+        sooner where the last walk freed much, since all calls wait for it.
 
         Blocks in use are counted, and not the bytes that the process holds: the C library keeps what is freed, so that
-        after each walk as much garbage as before would fit into what is held, and `_GROWN` more.
+        after each walk as much garbage as before would fit into what is held, and more.
         """
         if gc.get_count()[2] < _OFTEN:
             return

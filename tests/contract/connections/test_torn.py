@@ -4,11 +4,12 @@ import asyncio
 import gc
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
 
 import pytest
 import structlog
+from aiohttp.web_request import BaseRequest
 from structlog.typing import EventDict
 
 from bailiwick_webhook.http.transport.connections import Connections
@@ -79,6 +80,44 @@ async def test_an_upload_that_breaks_off_is_counted_and_no_error(
     assert point.wrong() == []
     assert point.alone.pdp.counts.under_way == [0, 0]
     assert set(point.alone.pdp.counts.body_bytes.values()) == {0}
+
+
+@pytest.fixture
+def uncollected() -> Iterator[Callable[[], list[object]]]:
+    """Collect nothing meanwhile; what is returned tells which requests only the collector would free."""
+
+    def found() -> list[object]:
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        return [one for one in gc.garbage if isinstance(one, BaseRequest)]
+
+    gc.collect()
+    gc.disable()
+    try:
+        yield found
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+@pytest.mark.parametrize("wait", [0.0, 0.02], ids=["at once", "later"])
+async def test_an_upload_that_breaks_off_leaves_nothing_for_the_collector(
+    point: Point, uncollected: Callable[[], list[object]], *, reset: bool, wait: float
+) -> None:
+    # What the collector alone frees stays until it walks over everything, and all calls wait for that.
+    loop = asyncio.get_running_loop()
+    for _ in range(TIMES // 4):
+        with socket.socket() as client:
+            client.setblocking(False)
+            await loop.sock_connect(client, ("127.0.0.1", point.port))
+            await loop.sock_sendall(client, head(PEP, LENGTH) + b"{")
+            await asyncio.sleep(wait)
+            if reset:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await asyncio.sleep(0.2)
+    assert uncollected() == []
 
 
 async def test_nothing_waits_for_long_for_the_rest_of_an_upload_that_is_answered(point: Point) -> None:

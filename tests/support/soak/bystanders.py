@@ -74,11 +74,15 @@ class InnocentCaller:
 
 
 class GrantRounds:
-    """Has one grant after the other requested, reviewed, counted and used, and tells what was wrong in that."""
+    """Has one grant after the other requested, reviewed, counted and used, and tells what was wrong in that.
+
+    `reviewed` is how long the API server takes for the review itself, in which nothing of ours has a part.
+    """
 
     def __init__(self, tenant: Tenant) -> None:
         self._tenant = tenant
         self.requested = TimedAnswers()
+        self.reviewed = TimedAnswers()
         self.counted = TimedAnswers()
         self.usable = TimedAnswers()
         self.used = TimedAnswers()
@@ -119,8 +123,10 @@ class GrantRounds:
         except AccessError:
             self.counted.failed["never pending"] += 1
             return False
+        asked = time.monotonic()
         accepted(self._tenant.review(name))
         began = time.monotonic()
+        self.reviewed.seconds.append(began - asked)
         try:
             admin.wait(path, lambda answer: bool(_status(answer, "counted")), _COUNTED_SECONDS)
         except AccessError:

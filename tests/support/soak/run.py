@@ -146,4 +146,4 @@ def _told(calls: TimedAnswers) -> str:
 
 
 def _rounds_told(rounds: GrantRounds) -> dict[str, str]:
-    return {name: _told(getattr(rounds, name)) for name in ("requested", "counted", "usable", "used")}
+    return {name: _told(getattr(rounds, name)) for name in ("requested", "reviewed", "counted", "usable", "used")}

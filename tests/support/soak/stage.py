@@ -1,7 +1,8 @@
 """Where the soak plays: a real API server, an operator, one decision point over TLS, and its tenants.
 
-Standing: under all of the soak; the processes are those of `support.pdp.processes`. Holds: what would run on other
-machines is nicer than the decision point, and an operator that ended is started again, and counted.
+Standing: under all of the soak; the processes are those of `support.pdp.processes`. Holds: the decision point has a
+core of its own, as its CPU request gives it on a node; of what shares the other ones, the API server is nicer than the
+operator. An operator that ended is started again, and counted.
 """
 
 import tempfile
@@ -21,7 +22,7 @@ from support.namespaces import Namespaces
 from support.objects import rule
 from support.pdp.processes import Bailiwick
 from support.pdp.tenant import RULES, Tenant, Tenants
-from support.priority import IN_TIME, yield_processor
+from support.priority import IN_TIME, core_apart, yield_processor
 
 ACCOUNTS: Final = 16
 """Accounts without a right, in whose names floods ask."""
@@ -84,6 +85,7 @@ class Stage:
         Raises `AssertionError` at the end if a record does not follow from the policies, or a log is not whole.
         """
         with ExitStack() as closing:
+            put_apart = closing.enter_context(core_apart())
             ours = Bailiwick.begin(closing, replicas=0)
             folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="bailiwick-soak-")))
             certificate, key = self_signed(folder)
@@ -91,7 +93,8 @@ class Stage:
             point = replace(plain, url=plain.url.replace("http:", "https:"))
             tenants = Tenants(ours.cluster, ours.callers, [point.url], Namespaces(ours.callers.admin), str(certificate))
             stage = cls(ours, point, certificate, _cast(tenants))
-            stage.yield_to_decisions()
+            put_apart(point.process.id.pid)
+            stage.yield_to_bailiwick()
             yield stage
 
     @property
@@ -115,12 +118,11 @@ class Stage:
         if not self.operator.alive:
             self.restarts.append(self.operator.last_words(3))
             self.ours.start_operator()
-            self.yield_to_decisions()
 
-    def yield_to_decisions(self) -> None:
-        """Let the decision point have the processor first, as on a node of its own."""
+    def yield_to_bailiwick(self) -> None:
+        """Let the API server have what the operator leaves, since it would run on another machine."""
         plane = [] if self.ours.plane is None else [each.pid for each in self.ours.plane.processes.values()]
-        yield_processor(*plane, self.operator.id.pid, nice=IN_TIME)
+        yield_processor(*plane, nice=IN_TIME)
 
     def lease_transitions(self) -> int:
         """Return how often the operator's lease has passed from one holder to another."""

@@ -9,6 +9,7 @@ from hypothesis import given, strategies as st
 
 from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_evidence.audit.keptleaves import KeptLeafError, add_leaf_lines, leaf_lines
+from bailiwick_evidence.audit.leafpages import LeafPages
 from bailiwick_evidence.audit.leaves import LeafTable
 from bailiwick_evidence.merkle import leaf_hash
 from bailiwick_evidence.note import SignatureType, cosign_note, verifier_key
@@ -183,7 +184,7 @@ def test_what_is_written_of_leaves_is_read_again(chains: dict[int, set[int]]) ->
         for seq in seqs:
             table.set(seq, leaf_hash(b"%d" % seq))
     text, found = list(leaf_lines(tables)), dict[str, LeafTable]()
-    add_leaf_lines([*text, *text], found)
+    add_leaf_lines([*text, *text], found, LeafPages())
     assert list(leaf_lines(found)) == text
     assert len(text) == sum(map(len, chains.values()))
 
@@ -193,10 +194,10 @@ def test_what_is_no_leaf_is_refused_with_its_line(line: str) -> None:
     good = next(leaf_lines(leaves(log(), [0])))
     chain, _, leaf = good.split()
     with pytest.raises(KeptLeafError, match="line 2: not a leaf"):
-        add_leaf_lines([good, line.format(c=chain, h=leaf)], {})
+        add_leaf_lines([good, line.format(c=chain, h=leaf)], {}, LeafPages())
 
 
 def test_two_leaves_of_one_line_are_refused() -> None:
     one, other = (next(leaf_lines(leaves(log(), [number]))) for number in (0, 1))
     with pytest.raises(KeptLeafError, match="line 2: an earlier line has a different leaf for line 0 of chain"):
-        add_leaf_lines([one, other.replace(" 1 ", " 0 ")], {})
+        add_leaf_lines([one, other.replace(" 1 ", " 0 ")], {}, LeafPages())

@@ -37,8 +37,8 @@ def tended(keeper: CollectorKeeper) -> None:
 @pytest.mark.parametrize(
     ("grown", "freed"),
     [
-        pytest.param(100_000, False, id="stays while there is little more"),
-        pytest.param(300_000, True, id="goes once there is much more"),
+        pytest.param(700_000, False, id="stays while there is little more"),
+        pytest.param(900_000, True, id="goes once there is much more"),
     ],
 )
 def test_a_cycle_that_was_alive_when_the_collector_was_kept_from_it(grown: int, freed: bool) -> None:
@@ -57,7 +57,7 @@ def test_a_cycle_that_was_alive_when_the_collector_was_kept_from_it(grown: int, 
     assert last() is None
 
 
-def test_walks_that_free_nothing_become_rarer_until_one_frees_much(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_walks_that_free_nothing_are_rare_until_one_frees_much(monkeypatch: pytest.MonkeyPatch) -> None:
     held, freed, walks = [HELD], [0], []
 
     def walk() -> None:
@@ -75,9 +75,9 @@ def test_walks_that_free_nothing_become_rarer_until_one_frees_much(monkeypatch: 
         return list(walks)
 
     tended(keeper)
-    assert grow(2_600_000) == [300_000, 800_000, 1_700_000, 2_600_000]
+    assert grow(2_700_000) == [900_000, 1_800_000, 2_700_000]
     freed[0] = 200_000
-    assert grow(3_600_000) == [3_500_000, 3_600_000]
+    assert grow(3_700_000) == [3_600_000, 3_700_000]
 
 
 @pytest.mark.usefixtures("frozen")

@@ -35,6 +35,7 @@ _ELSEWHERE: Final = {
 }
 _CLUSTER: Final = "--checkpoints cluster asks a cluster: save them with `audit checkpoint`, and give the file"
 _MOUNTED: Final = "/inputs"
+_SCRATCH: Final = "/tmp"  # noqa: S108 - of the pod's own
 _MOST_BYTES: Final = 900_000
 """All files are in one ConfigMap, which holds a mebibyte."""
 _INDEX: Final = "$(JOB_COMPLETION_INDEX)"
@@ -64,6 +65,8 @@ def job_of(options: ShardFlags, files: list[str], verb: str) -> list[dict[str, A
             "capabilities": {"drop": ["ALL"]},
         },
         "resources": {"requests": {"cpu": "1", "memory": "512Mi"}},
+        # For the leaf hashes of a long log.
+        "volumeMounts": [{"name": "scratch", "mountPath": _SCRATCH}],
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     pod: dict[str, Any] = {
@@ -75,6 +78,7 @@ def job_of(options: ShardFlags, files: list[str], verb: str) -> list[dict[str, A
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [container],
+        "volumes": [{"name": "scratch", "emptyDir": {}}],
     }
     if options.service_account is not None:
         pod["serviceAccountName"] = options.service_account
@@ -92,8 +96,8 @@ def job_of(options: ShardFlags, files: list[str], verb: str) -> list[dict[str, A
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
     if not inputs.items:
         return [job]
-    container["volumeMounts"] = [{"name": "inputs", "mountPath": _MOUNTED, "readOnly": True}]
-    pod["volumes"] = [{"name": "inputs", "configMap": {"name": name, "items": inputs.items}}]
+    container["volumeMounts"].append({"name": "inputs", "mountPath": _MOUNTED, "readOnly": True})
+    pod["volumes"].append({"name": "inputs", "configMap": {"name": name, "items": inputs.items}})
     return [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, **inputs.content}, job]
 
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from bailiwick_api import times
+from bailiwick_evidence.audit.leafpages import LeafPages
 from bailiwick_evidence.audit.leaves import LeafTable
 from bailiwick_evidence.audit.lines import ChainLine, is_beginning, parse_line
 from bailiwick_evidence.chain import ChainLink
@@ -64,9 +65,9 @@ class ChainTable:
         "unfit",
     )
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, pages: LeafPages | None = None) -> None:
         self.id = name
-        self.leaves = LeafTable()
+        self.leaves = LeafTable(pages)
         self.unfit: dict[int, bytes] = {}
         self.others: dict[int, list[OtherLine]] = {}
         self.doubtful: dict[bytes, ChainLine] = {}

@@ -9,6 +9,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from bailiwick_evidence.audit.leafpages import LeafPages
 from bailiwick_evidence.audit.leaves import LeafTable
 from bailiwick_evidence.chain import hash_of
 
@@ -28,15 +29,15 @@ def leaf_lines(chains: Mapping[str, LeafTable]) -> Iterator[str]:
                 yield f"{name} {seq} {urlsafe_b64encode(leaf).rstrip(b'=').decode()}\n"
 
 
-def add_leaf_lines(lines: Iterable[str], into: dict[str, LeafTable]) -> None:
-    """Read lines of `leaf_lines` into the tables that were read before. Raises `KeptLeafError`."""
+def add_leaf_lines(lines: Iterable[str], into: dict[str, LeafTable], pages: LeafPages) -> None:
+    """Read lines of `leaf_lines` into the tables that were read before, which `pages` keeps. Raises `KeptLeafError`."""
     for number, line in enumerate(lines, 1):
         found = _LINE.fullmatch(line)
         leaf = None if found is None else hash_of(found[3])
         if found is None or leaf is None:
             message = f"line {number}: not a leaf; `audit leaves` prints CHAIN SEQ LEAF"
             raise KeptLeafError(message)
-        leaves, seq = into.setdefault(found[1], LeafTable()), int(found[2])
+        leaves, seq = into.setdefault(found[1], LeafTable(pages)), int(found[2])
         if leaves.get(seq) not in {None, leaf}:
             message = f"line {number}: an earlier line has a different leaf for line {seq} of chain {found[1]}"
             raise KeptLeafError(message)

@@ -1,56 +1,61 @@
 """The leaf hashes of one chain by number, in pages, added in any order.
 
-Standing: lowest in the audit. Holds: 32 bytes a line and nothing per object. A number far beyond the others costs one
-page, so that a forged number does not fill the memory.
+Standing: above `leafpages`, which says how many of them are in memory. Holds: 32 bytes a line and nothing per object.
+A number far beyond the others costs one page, so that a forged number does not fill the memory.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from bailiwick_evidence.audit.leafpages import HASH, PAGE, PAGE_BYTES, LeafPages
 from bailiwick_evidence.merkle import Forest
 
-_HASH: Final = 32
-_PAGE: Final = 256
-_BYTES: Final = _PAGE * _HASH
 # Bytes that were never written are zeros; no hash is.
-_ABSENT: Final = bytes(_HASH)
+_ABSENT: Final = bytes(HASH)
+_NO_PAGE: Final = bytes(PAGE_BYTES)
 
 
 class LeafTable:
-    """Hashes by number, from 0. `count`: the number of hashes; `size`: the highest number plus one."""
+    """Hashes by number, from 0. `count`: the number of hashes; `size`: the highest number plus one.
 
-    __slots__ = ("_pages", "count", "size")
+    `pages`: where they are kept, also those of other tables; by default in memory.
+    """
 
-    def __init__(self) -> None:
-        self._pages: dict[int, bytearray] = {}
+    __slots__ = ("_numbers", "_pages", "count", "size")
+
+    def __init__(self, pages: LeafPages | None = None) -> None:
+        self._pages = LeafPages() if pages is None else pages
+        self._numbers: dict[int, int] = {}
         self.count = 0
         self.size = 0
 
     def get(self, seq: int) -> bytes | None:
         """Return a hash."""
-        page = self._pages.get(seq // _PAGE)
-        if page is None:
+        number = self._numbers.get(seq // PAGE)
+        if number is None:
             return None
-        at = seq % _PAGE * _HASH
-        found = bytes(page[at : at + _HASH])
+        at = seq % PAGE * HASH
+        found = bytes(self._pages.page(number)[at : at + HASH])
         return None if found == _ABSENT else found
 
     def set(self, seq: int, leaf: bytes) -> None:
         """Set a hash, which is not all zeros."""
-        page = self._pages.get(seq // _PAGE)
-        if page is None:
-            page = self._pages[seq // _PAGE] = bytearray(_BYTES)
-        at = seq % _PAGE * _HASH
-        if page[at : at + _HASH] == _ABSENT:
+        number = self._numbers.get(seq // PAGE)
+        if number is None:
+            number = self._numbers[seq // PAGE] = self._pages.begin()
+        page, at = self._pages.changing(number), seq % PAGE * HASH
+        if page[at : at + HASH] == _ABSENT:
             self.count += 1
-        page[at : at + _HASH] = leaf
+        page[at : at + HASH] = leaf
         if seq >= self.size:
             self.size = seq + 1
 
     def filled_from(self, other: "LeafTable") -> "LeafTable":
         """Return a table with these hashes, and the other table's hashes for the numbers that are missing here."""
-        made = LeafTable()
-        made._pages = {number: bytearray(page) for number, page in self._pages.items()}
+        made = LeafTable(self._pages)
+        made._numbers = {
+            place: made._pages.begin(bytes(self._pages.page(number))) for place, number in self._numbers.items()
+        }
         made.count, made.size = self.count, self.size
         for start, end in other.runs():
             for seq, leaf in enumerate(other.hashes_between(start, end), start):
@@ -60,8 +65,8 @@ class LeafTable:
 
     def drop(self, seq: int) -> None:
         """Remove a hash that is present."""
-        at = seq % _PAGE * _HASH
-        self._pages[seq // _PAGE][at : at + _HASH] = _ABSENT
+        at = seq % PAGE * HASH
+        self._pages.changing(self._numbers[seq // PAGE])[at : at + HASH] = _ABSENT
         self.count -= 1
         if seq + 1 == self.size:
             self.size = max((end for _, end in self.runs()), default=0)
@@ -69,26 +74,26 @@ class LeafTable:
     def runs(self) -> list[tuple[int, int]]:
         """Return the runs of hashes without a gap, each as its first number and the one after its last."""
         found: list[tuple[int, int]] = []
-        for number in sorted(self._pages):
-            start, page = number * _PAGE, self._pages[number]
+        for place, number in sorted(self._numbers.items()):
+            start, page = place * PAGE, self._pages.page(number)
             if _ABSENT not in page:
                 # As almost all are, but for zeros across two hashes, which the slow way sees.
-                _extend(found, start, start + _PAGE)
+                _extend(found, start, start + PAGE)
                 continue
-            for place in range(_PAGE):
-                if page[place * _HASH : (place + 1) * _HASH] != _ABSENT:
-                    _extend(found, start + place, start + place + 1)
+            for at in range(PAGE):
+                if page[at * HASH : (at + 1) * HASH] != _ABSENT:
+                    _extend(found, start + at, start + at + 1)
         return found
 
     def hashes_between(self, start: int, end: int, instead: Mapping[int, bytes] | None = None) -> Iterator[bytes]:
         """Yield the hashes of `[start, end)`. Each is in `instead`, which takes precedence, or in this table."""
         other = instead or {}
-        for number in range(start // _PAGE, -(-end // _PAGE)):
-            page = bytes(self._pages.get(number) or _BYTES)
-            first = number * _PAGE
-            for seq in range(max(start, first), min(end, first + _PAGE)):
-                at = (seq - first) * _HASH
-                yield other[seq] if other and seq in other else page[at : at + _HASH]
+        for place in range(start // PAGE, -(-end // PAGE)):
+            number, first = self._numbers.get(place), place * PAGE
+            page = _NO_PAGE if number is None else bytes(self._pages.page(number))
+            for seq in range(max(start, first), min(end, first + PAGE)):
+                at = (seq - first) * HASH
+                yield other[seq] if other and seq in other else page[at : at + HASH]
 
     def numbers_of(self, wanted: frozenset[bytes]) -> dict[bytes, int]:
         """Return the numbers of these hashes, for those that are in this table."""

@@ -16,6 +16,7 @@ from bailiwick_evidence.audit.chaintable import ChainTable
 from bailiwick_evidence.audit.claims import HeadClaim, RootClaim, ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.findings import ChainReport, FindingCode
 from bailiwick_evidence.audit.judgement import judge_chain, missing_chain
+from bailiwick_evidence.audit.leafpages import LeafPages
 from bailiwick_evidence.audit.leaves import LeafTable
 from bailiwick_evidence.audit.lines import ChainLine, LineReader, parse_line
 from bailiwick_evidence.audit.removal import fill, report_removal
@@ -34,6 +35,7 @@ class LogAudit:
     `kept`: by chain, leaf hashes of lines that may have been removed.
     `share`: the chains that are judged. The others are in `outlines`, unless the share keeps them too.
     `policies` are the members of a ledger's lines, by digest: where there is one whose text has the digest, that one.
+    `pages` has the leaf hashes of its lines.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class LogAudit:
         self.book = book
         self.share = share
         self._kept = kept or {}
+        self.pages = LeafPages()
         self.chains: dict[str, ChainTable] = {}
         self.outlines: dict[str, ChainOutline] = {}
         self.policies: dict[str, Mapping[str, Any]] = {}
@@ -152,7 +155,7 @@ class LogAudit:
         return None if log is None else log.fits(line.link, line.text)
 
     def _doubt(self, line: ChainLine) -> None:
-        log = self.chains.setdefault(line.link.id, ChainTable(line.link.id))
+        log = self.chains.setdefault(line.link.id, ChainTable(line.link.id, self.pages))
         log.doubt(line.link, line.text)
 
     def reports(self, since: float | None = None) -> list[ChainReport]:
@@ -173,7 +176,7 @@ class LogAudit:
         judged = [(name, self._report(log, heads.get(name, ()), newest)) for name, log in self.chains.items()]
         found = [report for name, report in judged if self.share.owns(name)]
         for name in filter(self.share.owns, self._only_respelled()):
-            log = ChainTable(name)
+            log = ChainTable(name, self.pages)
             log.strays = self._reader.strays[name]
             found.append(self._report(log, (), newest))
         gone = [roots for roots in self._gone(since) if self.share.owns(roots[0].chain)]
@@ -198,7 +201,7 @@ class LogAudit:
 
     def _report_missing(self, roots: Sequence[RootClaim], heads: Mapping[str, Sequence[HeadClaim]]) -> ChainReport:
         """Judge a chain without lines, by its kept leaves."""
-        log = ChainTable(roots[0].chain)
+        log = ChainTable(roots[0].chain, self.pages)
         report = self._report(log, heads.get(log.id, ()), None)
         # Nothing can say whether a removed chain was closed.
         findings = tuple(one for one in report.findings if one.code is not FindingCode.UNCLOSED)
@@ -264,7 +267,7 @@ class LogAudit:
         """Return what is kept from now on of a chain."""
         if not self.share.keeps(chain):
             return self.outlines.setdefault(chain, ChainOutline())
-        return self.chains.setdefault(chain, ChainTable(chain))
+        return self.chains.setdefault(chain, ChainTable(chain, self.pages))
 
     def _take_own_claims(self, log: ChainTable | ChainOutline, line: ChainLine, kind: str) -> None:
         """Take the claims of a line about its own chain."""

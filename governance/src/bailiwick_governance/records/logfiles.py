@@ -27,6 +27,7 @@ from bailiwick_evidence.chain import MOST_BYTES
 from bailiwick_governance.arguments import STDIN
 from bailiwick_governance.display import talk
 from bailiwick_governance.errors import UserError
+from bailiwick_governance.records.leaffile import LeafFile
 from bailiwick_governance.records.logplaces import LogPlace, places_of
 from bailiwick_governance.records.objectstores import StoredObject
 from bailiwick_governance.records.otlplines import unwrap_lines
@@ -96,6 +97,8 @@ class LogFiles:
     def lines(self, audit: LogAudit, doing: str) -> Iterator[ChainLine]:
         """Give all of them to an audit, and yield each new line of a chain. Raises `UserError`."""
         self._digests = []
+        if audit.pages.spill is None:
+            audit.pages.spill = LeafFile()
         with self._progress() as progress:
             task = progress.add_task(doing, total=self._total or None)
             for name in self._places:

@@ -17,6 +17,8 @@ from support.evidence.tilelogs import EAST_KEY, WEST_KEY
 LOG: Final = "s3://records/2026"
 JOB: Final[dict[str, Any]] = {"as_job": "audit", "shards": 4, "image": "registry.example/cli:1"}
 
+SCRATCH: Final = {"name": "scratch", "mountPath": "/tmp"}  # noqa: S108 - of the pod's own
+
 
 def manifests(run: Any, **options: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - of any verb
     ran = run(**(JOB | options))
@@ -44,6 +46,8 @@ def test_a_command_without_files_is_one_job() -> None:
         *("--shards", "4", "--shard", "$(JOB_COMPLETION_INDEX)"),
     ]
     assert container(job)["envFrom"] == [{"secretRef": {"name": "store"}}]
+    # All else is read-only, and a long log needs a temporary file.
+    assert container(job)["volumeMounts"] == [SCRATCH]
     pod = job["spec"]["template"]["spec"]
     assert (pod["serviceAccountName"], pod["automountServiceAccountToken"]) == ("reader", False)
 
@@ -75,11 +79,16 @@ def test_files_are_in_a_config_map_at_the_paths_that_the_pods_are_told(tmp_path:
     )
     inputs, job = manifests(run)
     found = container(job)
-    mounted = {one["path"]: one["key"] for one in job["spec"]["template"]["spec"]["volumes"][0]["configMap"]["items"]}
+    scratch, volume = job["spec"]["template"]["spec"]["volumes"]
+    assert scratch == {"name": "scratch", "emptyDir": {}}
+    mounted = {one["path"]: one["key"] for one in volume["configMap"]["items"]}
     assert mounted == {"0-policies/b.yaml": "file-0", "0-policies/crm/a.yaml": "file-1", "2-old.yaml": "file-2"}
     assert inputs["data"] == {"file-1": "a: 1\n", "file-2": "old: 1\n"}
     assert inputs["binaryData"] == {"file-0": "/w=="}
-    assert found["volumeMounts"] == [{"name": "inputs", "mountPath": "/inputs", "readOnly": True}]
+    assert found["volumeMounts"] == [
+        SCRATCH,
+        {"name": "inputs", "mountPath": "/inputs", "readOnly": True},
+    ]
     assert found["args"] == [
         *("replay", LOG, "--candidate", "/inputs/0-policies", "--policies", "/inputs/2-old.yaml", "--overlay"),
         # The kubelet puts the environment in the place of `$(...)`.

@@ -7,7 +7,7 @@ is refused is refused by what stands before it. How a real API server answers is
 import asyncio
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -56,7 +56,7 @@ class FakeCluster:
     """As far as identity asks a cluster. `down`: it does not answer; `keys_down`: only its keys are not to be had.
 
     `hangs`: whoever asks about a token waits until it is set, and then hears nothing. `says`: what it says of every
-    token, and not what the token says.
+    token, and not what the token says. `takes`: so many seconds pass by `passed` before it answers.
     """
 
     published: dict[str, Any] = field(default_factory=lambda: jwks(RSA))
@@ -67,6 +67,8 @@ class FakeCluster:
     keys_read: int = 0
     says: dict[str, Any] | None = None
     hangs: asyncio.Event | None = None
+    takes: float = 0.0
+    passed: Callable[[float], None] = lambda _: None
     pods: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
     async def read_token_issuer(self) -> tuple[str, dict[str, Any]]:
@@ -82,6 +84,7 @@ class FakeCluster:
         if self.hangs is not None:
             await self.hangs.wait()
             raise ClusterUnavailableError("timed out")
+        self.passed(self.takes)
         if self.says is not None:
             return self.says
         payload = token.split(".")[1]
@@ -106,7 +109,7 @@ class World:
     def __init__(self, folder: Path, **of_corp: object) -> None:
         self.now = NOW
         self.clock = 1000.0
-        self.cluster = FakeCluster()
+        self.cluster = FakeCluster(passed=self.pass_seconds)
         self.corp_keys = folder / "corp.json"
         partner_keys = folder / "partner.json"
         self.publish(EC)

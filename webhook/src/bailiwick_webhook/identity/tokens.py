@@ -1,7 +1,8 @@
 """Tokens of service accounts: verified offline, then confirmed by the API server, which knows who was deleted since.
 
-Holds: an answer is kept at most `FRESH` seconds; while the API server cannot be asked, the last positive answer for
-that very token serves until `max_staleness`, marked as not live, never for a use of a grant. Tokens are kept hashed.
+Holds: an answer is kept at most `FRESH` seconds, and a token that is in use is asked about again before that, so that
+no call waits for the API server where it answers in time. While it cannot be asked, the last positive answer for that
+very token serves until `max_staleness`, marked as not live, never for a use of a grant. Tokens are kept hashed.
 """
 
 import asyncio
@@ -27,6 +28,8 @@ from bailiwick_webhook.steps import Need, Step, resolve
 __all__ = ["FRESH", "RULES", "AuthenticatedAccount", "RefusedToken", "Tokens", "publisher"]
 
 FRESH: Final = 10.0
+AHEAD: Final = 2.0
+"""So long before an answer is too old, in seconds, the next call asks again, and does not wait for it."""
 _KEPT: Final = 10_000
 _PATIENCE: Final = 0.1
 # What the API server can sign with. It writes no `typ`.
@@ -83,7 +86,7 @@ class Tokens:
         """Return whose token this is, if it is a service account's and for one of these audiences."""
         # Only what could be taken apart was ever kept, so that what is known need not be taken apart again.
         if len(token) <= compact.MAX_TOKEN:
-            known = self._fresh((compact.digest_of(token), audiences))
+            known = self._fresh((compact.digest_of(token), audiences), token)
             if known is not None:
                 return known
         parsed = compact.parse(token)
@@ -91,20 +94,17 @@ class Tokens:
 
     def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> Step[AuthenticatedAccount | RefusedToken]:
         """Return the same for a token that was taken apart already."""
-        return self._fresh((parsed.digest, audiences)) or Need(partial(self._confirmed, parsed, audiences))
+        known = self._fresh((parsed.digest, audiences), parsed)
+        return known or Need(partial(self._confirmed, parsed, audiences))
 
     async def _confirmed(self, parsed: CompactToken, audiences: frozenset[str]) -> AuthenticatedAccount | RefusedToken:
         key = (parsed.digest, audiences)
         # Another call with this token may have asked since.
-        known = self._fresh(key)
+        known = self._fresh(key, parsed)
         if known is not None:
             return known
         # Many calls with one token at once ask once.
-        task = self._asking.get(key)
-        if task is None:
-            task = asyncio.create_task(self._ask(key, parsed, audiences))
-            self._asking[key] = task
-            task.add_done_callback(lambda _: self._asking.pop(key, None))
+        task = self._asking.get(key) or self._begin_asking(key, parsed)
         if self._unheard and key in self._kept:
             # The last question came to nothing, and one that hangs takes seconds: who was confirmed waits for the next
             # one no longer than an answer takes. It goes on, and tells when the outage is over.
@@ -135,13 +135,33 @@ class Tokens:
         username, _ = account_of(verified.claims)
         return username if isinstance(username, str) else RefusedToken(Reason.IDENTITY_INVALID)
 
-    def _fresh(self, key: Key) -> AuthenticatedAccount | RefusedToken | None:
+    def _fresh(self, key: Key, token: str | CompactToken) -> AuthenticatedAccount | RefusedToken | None:
         kept = self._kept.get(key)
-        return self._unexpired(kept) if kept is not None and self._clock() - kept.asked <= FRESH else None
+        if kept is None:
+            return None
+        age = self._clock() - kept.asked
+        if age > FRESH:
+            return None
+        if age > FRESH - AHEAD:
+            self._ask_ahead(key, kept, token)
+        return self._unexpired(kept)
 
-    async def _ask(
-        self, key: Key, parsed: CompactToken, audiences: frozenset[str]
-    ) -> AuthenticatedAccount | RefusedToken:
+    def _ask_ahead(self, key: Key, kept: _Kept, token: str | CompactToken) -> None:
+        """Ask about a token whose answer is soon too old, unless that is under way, or nothing could come of it."""
+        if self._unheard or key in self._asking or not isinstance(self._unexpired(kept), AuthenticatedAccount):
+            return
+        parsed = compact.parse(token) if isinstance(token, str) else token
+        if parsed is not None:
+            self._begin_asking(key, parsed)
+
+    def _begin_asking(self, key: Key, parsed: CompactToken) -> asyncio.Task[AuthenticatedAccount | RefusedToken]:
+        task = asyncio.create_task(self._ask(key, parsed))
+        self._asking[key] = task
+        task.add_done_callback(lambda _: self._asking.pop(key, None))
+        return task
+
+    async def _ask(self, key: Key, parsed: CompactToken) -> AuthenticatedAccount | RefusedToken:
+        audiences = key[1]
         verified = await resolve(self._verifier.verify(parsed))
         if isinstance(verified, RefusedToken):
             return verified
@@ -152,6 +172,8 @@ class Tokens:
             return RefusedToken(Reason.POSSESSION_UNPROVEN)
         if verified is not None and not audience_matches(verified.claims, audiences):
             return RefusedToken(Reason.AUDIENCE_MISMATCH)
+        # What it says is as old as the question.
+        asked = self._clock()
         try:
             status = await self._cluster.review_token(parsed.token, sorted(audiences))
         except ClusterUnavailableError:
@@ -165,7 +187,7 @@ class Tokens:
         ] += 1
         expires = parsed.claims.get("exp")
         # A token without an end has none that could be kept to.
-        kept = _Kept(outcome, self._clock(), float(expires) if moment(expires) else float("-inf"))
+        kept = _Kept(outcome, asked, float(expires) if moment(expires) else float("-inf"))
         self._kept.put(key, kept)
         return self._unexpired(kept)
 

@@ -12,9 +12,11 @@ from bailiwick_cli.offline import refuse_cluster, refuse_namespace
 from bailiwick_cli.verbs.auditverbs import LeavesFlags
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.keptleaves import KeptLeafError, add_leaf_lines, leaf_lines
+from bailiwick_evidence.audit.leafpages import LeafPages
 from bailiwick_evidence.audit.leaves import LeafTable
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_governance.display import talk
+from bailiwick_governance.records.leaffile import LeafFile
 from bailiwick_governance.records.logfiles import LogFiles
 
 
@@ -35,10 +37,11 @@ def run(options: LeavesFlags) -> int:
 def kept_leaves(names: Sequence[str] | None) -> dict[str, LeafTable]:
     """Read files that `audit leaves` wrote, by chain. Raises `CliError`."""
     found: dict[str, LeafTable] = {}
+    pages = LeafPages(LeafFile())
     for name in names or ():
         try:
             with Path(name).open(encoding="ascii") as file:
-                add_leaf_lines(file, found)
+                add_leaf_lines(file, found, pages)
         except OSError as error:
             raise CliError(f"--leaves: {name} cannot be read: {error.strerror or error}") from error
         except UnicodeDecodeError as error:

@@ -86,7 +86,9 @@ class Body:
             counts.bodies_slow[port, who] += 1
             self._bodies.log.warning("request body too slow", port=port.value, sender=name, bytes=self._kept)
             raise slow(self._bodies.pace) from None
-        except TORN:
+        except TORN as error:
+            # The stream keeps it: by the frames of its traceback, the request would wait for the collector.
+            error.__traceback__ = None
             counts.malformed[port] += 1
             self._bodies.log.debug("request body incomplete", port=port.value, sender=name, bytes=self._kept)
             raise torn() from None
