@@ -11,9 +11,9 @@ MOST_DEPTH: Final = 64
 _NESTS: Final = (dict, list)
 
 
-def is_shallow(value: Any) -> bool:
+def is_shallow(value: object) -> bool:
     """Tell whether a value that was read from JSON is at most as deep as that."""
-    level = [value] if isinstance(value, _NESTS) else []
+    level: list[Any] = [value] if isinstance(value, _NESTS) else []
     for _ in range(MOST_DEPTH):
         if not level:
             return True

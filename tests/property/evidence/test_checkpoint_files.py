@@ -57,7 +57,9 @@ def test_an_entry_in_depth_hides_no_other(tmp_path: Path) -> None:
 )
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_is_read_or_refused(tmp_path: Path, text: str, before: str) -> None:
+    said = f"{tmp_path}/kept: "
     try:
         assert read(tmp_path, before + text) == 0
     except CliError as error:
-        assert str(error).startswith(f"{tmp_path}/kept: ")
+        said = str(error)
+    assert said.startswith(f"{tmp_path}/kept: ")

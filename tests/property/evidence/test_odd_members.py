@@ -79,8 +79,8 @@ KINDS: Final[Sequence[Members]] = (
 )
 
 
-def nested(depth: int) -> Any:
-    found: Any = 1
+def nested(depth: int) -> object:
+    found: object = 1
     for number in range(depth):
         found = [found] if number % 2 else {"a": found}
     return found
@@ -89,8 +89,11 @@ def nested(depth: int) -> Any:
 DEEP: Final = "@deep@"
 DEEPER: Final = "[" * 990 + "]" * 990
 EDGES: Final = st.sampled_from(
-    [DEEP, nested(40), nested(63), nested(100), [0] * 3000, 2**63, -(2**63), 2**64, 1e308, "\ud800", "\0", "9" * 5000]
-    + ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "1e999999", "", {}, [], [[]], {"": None}]
+    [
+        *(DEEP, nested(40), nested(63), nested(100), [0] * 3000, 2**63, -(2**63), 2**64, 1e308, "\ud800", "\0"),
+        *("9" * 5000, "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "1e999999", "", {}, [], [[]]),
+        {"": None},
+    ]
 )
 VALUES: Final = EDGES | st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -123,7 +126,7 @@ def line_of(members: Members) -> bytes:
     return json.dumps(members, separators=(",", ":")).replace(f'"{DEEP}"', DEEPER).encode() + b"\n"
 
 
-def places_in(value: Any, at: Place = ()) -> Iterator[Place]:
+def places_in(value: object, at: Place = ()) -> Iterator[Place]:
     """Yield where a member of a line is, at any depth."""
     if at and at != ("kind",):
         yield at
@@ -132,7 +135,7 @@ def places_in(value: Any, at: Place = ()) -> Iterator[Place]:
         yield from places_in(inner, (*at, name))
 
 
-def with_value(members: Members, at: Place, value: Any) -> Members:
+def with_value(members: Members, at: Place, value: object) -> Members:
     made: Any = copy.deepcopy(members)
     inside = made
     for name in at[:-1]:
@@ -171,7 +174,7 @@ def of_honest(found: LogVerification) -> list[object]:
 @pytest.mark.parametrize("policies", [None, "ledger"])
 @pytest.mark.parametrize("value", [DEEP, nested(300), 2**64, [[]]], ids=["deepest", "deep", "huge", "lists"])
 def test_a_value_in_each_member_of_each_kind_changes_nothing(
-    folder: Path, shapes: list[Members], policies: str | None, value: Any
+    folder: Path, shapes: list[Members], policies: str | None, value: object
 ) -> None:
     alone = of_honest(verified(folder, [], policies=policies))
     lines = [line_of(with_value(shape, at, value)) for shape in shapes for at in places_in(shape)]

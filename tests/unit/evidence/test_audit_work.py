@@ -1,10 +1,11 @@
 """The work of an audit grows in proportion to what it is given, also where strangers wrote that."""
 
+from collections import deque
 from collections.abc import Callable
 
 import pytest
 
-from bailiwick_evidence.audit.claims import WitnessBook
+from bailiwick_evidence.audit.claims import ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.historyevents import HistoryMention, ObjectEvent
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.audit.objectfold import ObjectFold
@@ -15,10 +16,10 @@ from support.work import lines_run
 def audit_of(lines: bytes, note: str | None = None) -> Callable[[], object]:
     """Return the judgement of lines that were read."""
     audit = LogAudit(WitnessBook([WITNESS_KEY]))
-    for note_ in [note] if note else []:
-        audit.book.add_of_line(note_, "B" * 22, 0)
+    if note is not None:
+        audit.book.add(ShownCheckpoint(note))
     for step in (audit.feed(lines), audit.end(), audit.finish()):
-        assert [*step] is not None
+        deque(step, 0)
     return audit.reports
 
 
@@ -60,7 +61,7 @@ def histories(count: int, *, names: int, gaps: bool) -> Callable[[], object]:
             1 + n * (1 + gaps),
             float(n),
             ("B" * 22, n),
-            mentions=tuple(HistoryMention(f"n{one}", f"{n}", 1, None, 0, True, None) for one in range(names)),  # noqa: FBT003
+            mentions=tuple(HistoryMention(f"n{one}", f"{n}", 1, None, 0, True, None) for one in range(names)),
         )
         for n in range(count)
     ]

@@ -240,9 +240,9 @@ def parse_line(line: bytes) -> dict[str, Any]:
     return found
 
 
-def _parse(line: bytes) -> Any:
+def _parse(line: bytes) -> object:
     """Return what a line says. Raises `ValueError`."""
-    found = orjson.loads(line)
+    found: object = orjson.loads(line)
     # Almost every line has too few brackets to be deep.
     if line.count(b"[") + line.count(b"{") > MOST_DEPTH and not is_shallow(found):
         message = "it is deeper than any line of a process"
