@@ -20,6 +20,7 @@ from bailiwick_evidence.audit.claims import (
     checkpoints_in,
     checkpoints_of_objects,
 )
+from bailiwick_evidence.jsondepth import MOST_DEPTH, is_shallow
 from bailiwick_evidence.note import VerifierKey
 from bailiwick_governance.display import talk
 from bailiwick_governance.errors import ApiError
@@ -27,6 +28,9 @@ from bailiwick_governance.records.witnesskeys import ClusterKeys, cluster_keys_o
 
 CLUSTER: Final = "cluster"
 _NOT_FOUND: Final = 404
+_DEEP: Final = f"it is more than {MOST_DEPTH} levels deep; give ConfigMaps as `kubectl get -o yaml` prints them"
+# Also what the library raises for a value that is not of the type that is written before it.
+_YAML_ERRORS: Final = (yaml.YAMLError, TypeError, LookupError, AttributeError)
 
 
 def book_of(
@@ -113,10 +117,16 @@ def _read_file(name: str) -> Iterable[ShownCheckpoint]:
 def _objects(name: str, text: str) -> list[object]:
     try:
         if text.lstrip().startswith("{"):
-            return [json.loads(text, object_pairs_hook=_distinct)]
-        return list(yaml.load_all(text, Loader=_DistinctLoader))
-    except (ValueError, yaml.YAMLError) as error:
+            found: list[object] = [json.loads(text, object_pairs_hook=_distinct)]
+        else:
+            found = list(yaml.load_all(text, Loader=_DistinctLoader))
+    except RecursionError as error:
+        raise CliError(f"{name}: {_DEEP}") from error
+    except (ValueError, *_YAML_ERRORS) as error:
         raise CliError(f"{name}: neither JSON nor YAML: {' '.join(str(error).split())}") from error
+    if not all(map(is_shallow, found)):
+        raise CliError(f"{name}: {_DEEP}")
+    return found
 
 
 def _distinct(pairs: Sequence[tuple[object, object]]) -> dict[object, object]:
@@ -129,13 +139,20 @@ def _distinct(pairs: Sequence[tuple[object, object]]) -> dict[object, object]:
 
 
 class _DistinctLoader(yaml.SafeLoader):
-    """Reads YAML in which no member hides another one of its name."""
+    """Reads YAML in which no member hides another one of its name, and that is no longer than it looks."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Return a node. kubectl prints no alias, and a few of them stand for more than any memory holds."""
+        if self.check_event(yaml.AliasEvent):
+            message = "it has an alias"
+            raise yaml.YAMLError(message)
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - as the library calls it
         """Return a mapping."""
-        names = [name.value for name, _ in node.value]
-        if len({*names}) < len(names):
-            message = "an object has two members of one name"
+        names = [name.value for name, _ in node.value if isinstance(name, yaml.ScalarNode)]
+        if len({*names}) < len(node.value):
+            message = "an object has two members of one name, or one whose name is no text"
             raise ValueError(message)
         return super().construct_mapping(node, deep)
 

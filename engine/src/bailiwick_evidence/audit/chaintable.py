@@ -45,6 +45,7 @@ class ChainTable:
     """
 
     __slots__ = (
+        "_again",
         "_last",
         "_times",
         "closed",
@@ -79,6 +80,8 @@ class ChainTable:
         self.closed: int | None = None
         self.oldest = self.newest = b""
         self.polled = False
+        # The numbers and hashes in `others`, to find a line there at once.
+        self._again: set[tuple[int, bytes]] = set()
         self._last = (-1, NOTHING)
         self._times: dict[int, float] = {}
 
@@ -177,12 +180,13 @@ class ChainTable:
         return sorted(found)
 
     def _add_again(self, seq: int, held: bytes, other: OtherLine, line: bytes) -> None:
-        if other.leaf == held or any(one.leaf == other.leaf for one in self.others.get(seq, ())):
+        if other.leaf == held or (seq, other.leaf) in self._again:
             self.repeated += 1
         elif is_beginning(line):
             # The beginning of an earlier line.
             self.torn += 1
         else:
+            self._again.add((seq, other.leaf))
             self.others.setdefault(seq, []).append(other)
 
     def _fit(self, seq: int, line: OtherLine) -> None:

@@ -20,11 +20,19 @@ _CHECKPOINT: Final = re.compile(
     r"(bailiwick/[A-Za-z0-9._-]+/[A-Za-z0-9_-]{22})\s+(?:0|[1-9][0-9]{0,18})\s+([A-Za-z0-9+/]{43}=)"
 )
 _SIGNED: Final = r"\s*([A-Za-z0-9+/]+={0,2})"
-_LABEL: Final = re.compile(rf"\N{{EM DASH}}\s*([^\s+]+)\s{_SIGNED}")
+# A name runs to the next space, whichever dash before it or in it is taken for the one that begins the line: so of a
+# run, only its first dash and one at its end are tried, and no run is read once for each of its dashes.
+_NAMED: Final = r"(?:(?<![^\s+])[^\s+\N{EM DASH}]*\N{EM DASH}(?!\s)|\N{EM DASH}\s+)([^\s+]+)"
+NAMES: Final = re.compile(_NAMED)
+"""Names behind a dash, as far as they are tried."""
+_LABEL: Final = re.compile(rf"{_NAMED}\s{_SIGNED}")
 _KEY_ID: Final = 4
 _LENGTHS: Final = {SignatureType.ED25519: _KEY_ID + 64, SignatureType.COSIGNATURE: _KEY_ID + 8 + 64}
 _BEGINNING: Final = 8
 """So many characters of base64 have the id of a key."""
+_EMPTY: Final = re.compile("(?=\n\n)")
+_MOST_TEXT: Final = 65_535
+"""A text that a process signs is far shorter: its note fits into an entry of a tiled log."""
 _MOST_IN_VAIN: Final = 512
 _IN_VAIN_FOR_EACH: Final = 4
 """How many cosignatures are tried in vain: so many of a text, and so many more for each line and each checkpoint."""
@@ -73,7 +81,7 @@ class _Line(NamedTuple):
 
     at: int
     text: str
-    keys: Sequence[VerifierKey]
+    keys: tuple[VerifierKey, ...]
     made: bytes
 
 
@@ -93,16 +101,20 @@ class _Reading:
         self._starts = [begin.at for begin in self._begins]
         self._room = _MOST_IN_VAIN + _IN_VAIN_FOR_EACH * (len(self._lines) + len(self._begins))
         self._unread = False
+        self._empty = [one.start() for one in _EMPTY.finditer(shown)]
         # By the place where the checkpoint begins: its text, and what was verified.
         self._cosigned: dict[int, tuple[str, dict[str, NoteSignature]]] = {}
 
     def found(self) -> FoundNotes:
         # Almost always, a line is of the checkpoint before it. Then nothing else is tried.
         left = [line for line in self._lines if not self._try(line, self._nearest(line))]
+        lacking: dict[tuple[VerifierKey, ...], list[_Begin]] = {}
         for line in left:
             nearest = self._nearest(line)
-            others = (begin for begin in self._begins if begin not in nearest and not self._has(begin, line.keys))
-            self._try(line, others)
+            if (begins := lacking.get(line.keys)) is None:
+                begins = [begin for begin in self._begins if not self._has(begin, line.keys)]
+                lacking[line.keys] = begins
+            self._try(line, (begin for begin in begins if begin not in nearest and not self._has(begin, line.keys)))
         length = len(self._shown)
         after, after_cosigned = (
             dict(pairwise([*self._starts, length])),
@@ -148,15 +160,16 @@ class _Reading:
         text = begin.checkpoint.text()
         yield text
         if self._shown.startswith(text, begin.at):
-            ends = [find("\n\n", begin.end + 1, until) for find in (self._shown.find, self._shown.rfind)]
-            yield from dict.fromkeys(self._shown[begin.at : end + 1] for end in ends if end >= 0)
+            first, after = bisect_left(self._empty, begin.end + 1), bisect_left(self._empty, until - 1)
+            ends = {self._empty[number]: None for number in (first, after - 1) if first < after}
+            yield from (self._shown[begin.at : end + 1] for end in ends if end - begin.at < _MOST_TEXT)
 
     def _lines_of(self, keys: Sequence[VerifierKey]) -> Iterator[_Line]:
         """Yield the lines in the name of given keys, each once."""
         for name in dict.fromkeys(key.name for key in keys):
             for at, signed in _signed(self._shown, name):
                 begins = decode_base64(signed[:_BEGINNING]) or b""
-                called = [key for key in keys if key.name == name and key.id == begins[:_KEY_ID]]
+                called = tuple(key for key in keys if key.name == name and key.id == begins[:_KEY_ID])
                 self._named.update(called)
                 made = decode_base64(signed)
                 if called and made is not None:

@@ -5,7 +5,8 @@ different hash for it. A change that only a root shows is reported as the range 
 lines that explains everything is called altered.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations, pairwise
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from bailiwick_evidence.audit.ranges import ranges, ranges_without
 from bailiwick_evidence.audit.sayings import OtherSayings
 from bailiwick_evidence.audit.vouchers import LEDGER, key_of, known_until, latest, signed_by
 from bailiwick_evidence.checkpoint import Checkpoint
+from bailiwick_evidence.merkle import Forest
 from bailiwick_evidence.note import NoteError, split
 
 POLL_SECONDS: Final = 10
@@ -26,6 +28,10 @@ STALE_SECONDS: Final = 120
 """A checkpoint is due each minute, even for an unchanged log: after twice that time it is late."""
 
 _FREE: Final = 3
+_TRIED: Final = 100_000
+_TRIED_FOR_EACH: Final = 16
+"""How many lines are hashed to choose between versions of lines: so many, and so many more for each line. All of them
+are reported as forked, whichever is chosen."""
 
 
 def judge_chain(log: ChainTable, said: OtherSayings, unread: Sequence[int] = ()) -> ChainReport:
@@ -102,10 +108,11 @@ class _Judgement:
         runs = log.leaves.runs()
         self._gaps(runs)
         self._true_roots(runs)
+        forked = {one.first for one in self.findings if one.code is FindingCode.FORKED}
         self.findings += [
             LogFinding(FindingCode.ALTERED, said, seq, seq)
             for seq, said in sorted(self.altered.items())
-            if not any(one.code is FindingCode.FORKED and one.first == seq for one in self.findings)
+            if seq not in forked
         ]
         if log.strays:
             said = f"{log.strays} lines name the chain in another form than a process writes"
@@ -143,8 +150,7 @@ class _Judgement:
             return
         named = log.leaves.numbers_of(frozenset({*lone.values(), *second.values()}))
         for seq, prev in lone.items():
-            self._restore(named.get(prev), seq)
-            if seq in self.numbered.values():
+            if self._restore(named.get(prev), seq):
                 log.remove(seq)
         for (seq, index), prev in sorted(second.items(), reverse=True):
             before = len(self.numbered)
@@ -154,9 +160,12 @@ class _Judgement:
                 if not log.others[seq]:
                     del log.others[seq]
 
-    def _restore(self, before: int | None, seq: int) -> None:
+    def _restore(self, before: int | None, seq: int) -> bool:
+        """Take a line to be the one behind another, if that one is missing; return whether it is taken so."""
         if before is not None and before + 1 != seq and self.log.leaves.get(before + 1) is None:
             self.numbered[before + 1] = seq
+            return True
+        return False
 
     def _forks(self) -> None:
         """For lines with the same number, choose the one that the next line or a witness names."""
@@ -165,30 +174,49 @@ class _Judgement:
         for first, last in ranges(log.forks()):
             said = "two different lines have the same number: there were two writers, or a copy was changed"
             self.findings.append(LogFinding(FindingCode.FORKED, said, first, last))
+        if not forked:
+            return
         self._settle(forked)
         # If no line follows, each version is tried, from its end.
+        fits, most = self._fit_of(forked), _TRIED_FOR_EACH * log.leaves.count + _TRIED
+        every = sum(map(len, log.others.values()))
         for top in (seq for seq in forked if not self._claimed_hashes(seq)):
+            # What one try costs: to hash the lines from the first fork on, and to follow the references.
+            cost = max(0, log.leaves.count - forked[-1]) + every - len(log.others[top]) + 1
             tries = 0
-            while not self._fits(forked[-1]) and tries < len(log.others[top]):
+            while most > 0 and tries < len(log.others[top]) and not fits():
                 log.choose(top, tries)
                 self._settle(forked)
                 tries += 1
+                most -= cost
 
     def _settle(self, forked: Sequence[int]) -> None:
         """Follow the references from the end."""
         log = self.log
         for seq in forked:
             wanted = self._claimed_hashes(seq)
-            if log.leaves.get(seq) not in wanted:
+            if wanted and log.leaves.get(seq) not in wanted:
                 fitting = (index for index, one in enumerate(log.others[seq]) if one.leaf in wanted)
                 if (index := next(fitting, None)) is not None:
                     log.choose(seq, index)
 
-    def _fits(self, seq: int) -> bool:
-        """Tell whether the root over a line is the cosigned one, as far as the lines allow."""
+    def _fit_of(self, forked: Sequence[int]) -> Callable[[], bool]:
+        """Return what tells whether the root over the forked lines is the cosigned one, as far as the lines allow."""
+        seq = forked[-1]
         end = next((end for start, end in self.log.leaves.runs()[:1] if start == 0), 0)
         claims = [claim for claim in self.roots if claim.seen and seq < claim.size <= end]
-        return not claims or self.log.leaves.roots([claims[-1].size])[claims[-1].size] == claims[-1].root
+        if not claims:
+            return lambda: True
+        size, root = claims[-1].size, claims[-1].root
+        below = Forest()
+        below.append_leaves(self.log.leaves.hashes_between(0, seq))
+
+        def fits() -> bool:
+            forest = below.copy()
+            forest.append_leaves(self.log.leaves.hashes_between(seq, size))
+            return forest.root == root
+
+        return fits
 
     def _claimed_hashes(self, seq: int) -> set[bytes]:
         """Return the hashes of a line by the claims of others."""
@@ -215,10 +243,11 @@ class _Judgement:
             self.altered[seq] = f"its number was changed to {given}"
 
     def _gaps(self, runs: Sequence[tuple[int, int]]) -> None:
-        ends = [(0, 0), *runs]
+        ends, numbers = [(0, 0), *runs], sorted(self.numbered)
         for (_, end), (start, _) in pairwise(ends):
             # A line whose number was changed is here.
-            for first, last in ranges_without(end, start, self.numbered):
+            here = numbers[bisect_left(numbers, end) : bisect_left(numbers, start)]
+            for first, last in ranges_without(end, start, here):
                 said = f"{last - first + 1} lines are missing before later ones"
                 self.findings.append(LogFinding(FindingCode.GAP, said, first, last))
         size = self.log.leaves.size

@@ -15,6 +15,7 @@ import orjson
 from pydantic_core import from_json
 
 from bailiwick_evidence.chain import MOST_BYTES, ChainLink, is_chain_id, link
+from bailiwick_evidence.jsondepth import MOST_DEPTH, is_shallow
 
 _BEGINS: Final = b'{"log":{"id":"'
 _CLOSE: Final = b"}"
@@ -217,9 +218,9 @@ def is_beginning(line: bytes) -> bool:
 
 
 def is_json(line: bytes) -> bool:
-    """Tell whether a line is JSON to its end."""
+    """Tell whether a line is JSON to its end, and no deeper than what a process writes."""
     try:
-        orjson.loads(line)
+        _parse(line)
     except ValueError:
         return False
     return True
@@ -228,7 +229,7 @@ def is_json(line: bytes) -> bool:
 def parse_line(line: bytes) -> dict[str, Any]:
     """Return the members of a line; empty if it is not an object. A `kind` that is no text is read as none."""
     try:
-        found = orjson.loads(line)
+        found = _parse(line)
     except ValueError:
         return {}
     if not isinstance(found, dict):
@@ -236,6 +237,16 @@ def parse_line(line: bytes) -> dict[str, Any]:
     if not isinstance(found.get("kind"), str | None):
         # No process writes it, and readers look kinds up.
         found["kind"] = None
+    return found
+
+
+def _parse(line: bytes) -> object:
+    """Return what a line says. Raises `ValueError`."""
+    found: object = orjson.loads(line)
+    # Almost every line has too few brackets to be deep.
+    if line.count(b"[") + line.count(b"{") > MOST_DEPTH and not is_shallow(found):
+        message = "it is deeper than any line of a process"
+        raise ValueError(message)
     return found
 
 

@@ -5,6 +5,7 @@ whatever lines are missing and however far clocks are apart.
 """
 
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -52,19 +53,29 @@ class _LineCounts:
     """What is known of one definition in an object, while it is folded.
 
     `most`: what its count can be at most. `before`: the event that counted last, if nothing is missing since. `times`:
-    when calls were counted that no release can have taken out, in order.
+    when calls were counted that no release can have taken out, in order. `lost` and `taken`: what is in these already
+    of all that was lost in the object, and of all calls of its name.
     """
 
     most: int
+    lost: int
+    taken: int
     before: tuple[ObjectEvent, HistoryMention] | None = None
     times: list[float] = field(default_factory=list)
 
-    def lose(self, count: int) -> None:
-        """Take note of so many events of which no line says what they were: each added a call, or took one out."""
-        self.most += count
-        self.before = None
-        # Whichever was taken out, those that are left are out no later than these.
-        del self.times[max(0, len(self.times) - count) :]
+    def catch_up(self, lost: int, taken: int) -> None:
+        """Take note of events of which no line says what they were: each added a call, or took one out.
+
+        And of calls of other definitions with its name, each of which may be the same definition, in other policies.
+        """
+        count = lost - self.lost
+        if count or taken > self.taken:
+            self.most += count + taken - self.taken
+            self.before = None
+        if count:
+            # Whichever was taken out, those that are left are out no later than these.
+            del self.times[max(0, len(self.times) - count) :]
+        self.lost, self.taken = lost, taken
 
     def standing(self, history: CompiledHistory, now: float) -> int:
         """Return how many calls certainly stand in the window."""
@@ -92,6 +103,11 @@ class ObjectFold:
                 if event.withdrawn:
                     self.releases.add(event.seq)
         self._lines: dict[tuple[str, str], _LineCounts] = {}
+        # So many events were lost, and so many calls of each name were counted. What was known before takes note of
+        # them only when it is used: a line costs the same however many definitions there are.
+        self._lost = 0
+        self._taken: Counter[str] = Counter()
+        # What the count of a name can be at most, without what was lost.
         self._ever: dict[str, int] = {}
 
     def fold(self) -> None:
@@ -161,21 +177,18 @@ class ObjectFold:
 
     def _count_again(self, life: Sequence[ObjectEvent], owners: Mapping[int, ObjectEvent]) -> None:
         """Compare the numbers of each line with what the lines before make of them."""
-        self._lines, self._ever = {}, {}
+        self._lines, self._ever, self._lost, self._taken = {}, {}, 0, Counter()
         last = life[0].seq
         for event in life:
             lost = event.seq - last - (event.seq in owners) if event.seq > last else 0
             last = event.seq
-            if lost:
-                for counted in self._lines.values():
-                    counted.lose(lost)
-                self._ever = {name: most + lost for name, most in self._ever.items()}
+            self._lost += lost
             for mention in event.mentions:
                 self._check_mention(event, mention)
 
     def _check_mention(self, event: ObjectEvent, mention: HistoryMention) -> None:
         key = (mention.name if mention.history is None else "", mention.definition)
-        counted = self._lines.get(key)
+        counted = self._counts(key)
         if (mention.age is None and mention.number > 1) or (mention.age is not None and not mention.number):
             age = "no age" if mention.age is None else "an age"
             self._contradict(event, f"{mention.name} has a count of {mention.number} and {age}")
@@ -192,6 +205,13 @@ class ObjectFold:
                 self._compare(event, mention, *counted.before)
             self._take(event, mention, key)
 
+    def _counts(self, key: tuple[str, str]) -> _LineCounts | None:
+        """Return what is known of a definition by now."""
+        counted = self._lines.get(key)
+        if counted is not None:
+            counted.catch_up(self._lost, self._taken[key[0]])
+        return counted
+
     def _most(self, event: ObjectEvent, mention: HistoryMention, counted: _LineCounts | None) -> int | None:
         """Return what a count can be at most: one more than before, also where the call was not counted after all.
 
@@ -202,20 +222,21 @@ class ObjectFold:
         if not mention.added:
             return None
         if mention.history is None and mention.name in self._ever:
-            return min(event.seq + 1, self._ever[mention.name] + 1)
+            return min(event.seq + 1, self._ever[mention.name] + self._lost + 1)
         return event.seq if event.owns else None
 
     def _take(self, event: ObjectEvent, mention: HistoryMention, key: tuple[str, str]) -> None:
         """Take note of a call that was counted."""
-        for (name, definition), other in self._lines.items():
-            if name == mention.name and definition != key[1]:
-                # It may be the same definition, in other policies.
-                other.most += 1
-                other.before = None
-        counted = self._lines.setdefault(key, _LineCounts(event.seq - 1))
+        self._taken[mention.name] += 1
+        if (same := self._lines.get((mention.name, key[1]))) is not None:
+            # Its own calls are no others.
+            same.taken += 1
+        counted = self._counts(key) or _LineCounts(event.seq - 1, self._lost, self._taken[key[0]])
+        self._lines[key] = counted
         counted.most = counted.most + 1 if event.later else mention.number
         # All events before the first line of it may have been calls of another definition with this name.
-        self._ever[mention.name] = max(self._ever.get(mention.name, event.seq - 1) + 1, counted.most)
+        ever = self._ever.get(mention.name, event.seq - 1 - self._lost)
+        self._ever[mention.name] = max(ever + 1, counted.most - self._lost)
         counted.before = None if event.later else (event, mention)
         if mention.history is not None and counts_at_once(mention.history):
             insort(counted.times, event.time)

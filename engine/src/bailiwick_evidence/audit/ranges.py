@@ -3,10 +3,10 @@
 Standing: under `judgement`. Holds: no number is in two ranges, and none is lost.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 
-def ranges_without(start: int, end: int, left_out: Mapping[int, int]) -> Iterator[tuple[int, int]]:
+def ranges_without(start: int, end: int, left_out: Iterable[int]) -> Iterator[tuple[int, int]]:
     """Yield the numbers of `[start, end)` as ranges, first and last, without a few numbers."""
     for seq in sorted(seq for seq in left_out if start <= seq < end):
         if seq > start:

@@ -16,6 +16,7 @@ from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, endpoint_of
 from bailiwick_evidence.derive.choices import Choices, Unknowns, standing_in, values_listed
 from bailiwick_evidence.derive.derivation import Obstacle
+from bailiwick_evidence.jsondepth import is_shallow
 
 Listed = Mapping[str, str | None]
 """Digests of an endpoint's policies by name; None for one that does not compile."""
@@ -61,9 +62,14 @@ class PolicyTexts:
         self._texts.setdefault(digest, text)
 
     def add_list(self, line: Mapping[str, Any]) -> None:
-        """Add the list in a line of the kind `policies`; a list that does not have its digest is ignored."""
+        """Add the list in a line of the kind `policies`.
+
+        One that does not have its digest, or not digests alone, is ignored: a record that names it is not derivable.
+        """
         digest, listed = line.get("policies_digest"), line.get("policies")
-        if isinstance(digest, str) and isinstance(listed, dict):
+        if not isinstance(listed, dict) or not all(isinstance(one, str | None) for one in listed.values()):
+            return
+        if isinstance(digest, str):
             made = "sha256:" + hashlib.sha256(orjson.dumps(dict(sorted(listed.items())))).hexdigest()
             if made == digest:
                 self._lists[digest] = listed
@@ -112,6 +118,11 @@ class PolicyTexts:
         if off:
             # As if the policy were suspended in its text: a policy that is being deleted has the same effect.
             metadata["deletionTimestamp"] = "gone"
-        made = compile_object({"metadata": metadata, "spec": json.loads(text)})
+        try:
+            spec = json.loads(text)
+        except (ValueError, RecursionError):
+            spec = None
+        # Anyone can write a text and its digest.
+        made = compile_object({"metadata": metadata, "spec": spec if is_shallow(spec) else None})
         # The engine that wrote the digest could compile it.
         return made if isinstance(made, CompiledPolicy) else Obstacle.ENGINE_VERSION_UNKNOWN

@@ -1,0 +1,86 @@
+"""The work of an audit grows in proportion to what it is given, also where strangers wrote that."""
+
+from collections import deque
+from collections.abc import Callable
+
+import pytest
+
+from bailiwick_evidence.audit.claims import ShownCheckpoint, WitnessBook
+from bailiwick_evidence.audit.historyevents import HistoryMention, ObjectEvent
+from bailiwick_evidence.audit.logaudit import LogAudit
+from bailiwick_evidence.audit.objectfold import ObjectFold
+from support.evidence.logs import WITNESS_KEY, ProcessLog
+from support.work import lines_run
+
+
+def audit_of(lines: bytes, note: str | None = None) -> Callable[[], object]:
+    """Return the judgement of lines that were read."""
+    audit = LogAudit(WitnessBook([WITNESS_KEY]))
+    if note is not None:
+        audit.book.add(ShownCheckpoint(note))
+    for step in (audit.feed(lines), audit.end(), audit.finish()):
+        deque(step, 0)
+    return audit.reports
+
+
+def scattered(count: int) -> Callable[[], object]:
+    """Return the judgement of lines of one chain none of which follows another."""
+    return audit_of(
+        b"".join(b'{"log":{"id":"%s","seq":%d,"prev":null},"a":1}\n' % (b"B" * 22, n * 2) for n in range(4 * count))
+    )
+
+
+def variants(count: int) -> Callable[[], object]:
+    """Return the judgement of a witnessed log whose last line stands in as many versions, as do many lines."""
+    log = ProcessLog().records(count)
+    last = log.lines[-1].replace(b'"reason":"allowed"', b'"reason":"%d"')
+    return audit_of(b"".join([*(last % n for n in range(count)), *log.lines]), log.checkpoint())
+
+
+def renumbered(count: int) -> Callable[[], object]:
+    """Return the judgement of a log of which every fourth line has another number, far behind the others."""
+    log = ProcessLog().records(count)
+    lines = [
+        line.replace(b'"seq":%d,' % n, b'"seq":%d,' % (n + 10**6), 1) if n % 4 == 2 else line
+        for n, line in enumerate(log.lines)
+    ]
+    return audit_of(b"".join(lines), log.checkpoint())
+
+
+def adding(count: int) -> Callable[[], object]:
+    """Return the reading of as many versions of one line."""
+    log = ProcessLog().records(1)
+    lines = b"".join(log.lines[-1].replace(b"allowed", b"%d" % n) for n in range(count))
+    return lambda: audit_of(lines)
+
+
+def histories(count: int, *, names: int, gaps: bool) -> Callable[[], object]:
+    """Return the fold of an object in which each line has definitions of its own."""
+    events = [
+        ObjectEvent(
+            1 + n * (1 + gaps),
+            float(n),
+            ("B" * 22, n),
+            mentions=tuple(HistoryMention(f"n{one}", f"{n}", 1, None, 0, True, None) for one in range(names)),
+        )
+        for n in range(count)
+    ]
+    return lambda: ObjectFold(("a/b", "o"), events).fold()
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        scattered,
+        variants,
+        renumbered,
+        adding,
+        lambda count: histories(count, names=1, gaps=False),
+        lambda count: histories(count, names=1, gaps=True),
+        lambda count: histories(10, names=count, gaps=False),
+    ],
+    ids=["scattered", "variants", "renumbered", "adding", "definitions", "gaps", "names"],
+)
+def test_twice_as_much_is_no_more_than_twice_the_work(work: Callable[[int], Callable[[], object]]) -> None:
+    few, many = lines_run(work(100)), lines_run(work(200))
+    assert many < 2.6 * few
