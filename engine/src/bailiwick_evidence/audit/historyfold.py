@@ -167,7 +167,7 @@ class _UnseenLines:
     """What no witness saw of each chain, to be compared with what witnesses saw of its cluster.
 
     If the cluster of a chain is not known, it is compared with each cluster, and is contradicted if it fits in none.
-    Nobody else's line is called contradicted by it, since anyone can write such a chain.
+    No other line is called contradicted by it, since anyone can write such a chain.
     """
 
     def __init__(self, witnessed: Mapping[str, int], clusters_of: ClustersOf | None) -> None:

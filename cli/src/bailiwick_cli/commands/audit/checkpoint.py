@@ -1,7 +1,7 @@
 """`audit checkpoint`: the newest checkpoint of each chain that a witness cosigned, as notes, to be kept elsewhere.
 
 Holds: nothing leaves here that no trusted witness cosigned; of a witness that contradicted itself both sides are kept.
-What is to be kept in a log and cannot be is an error, since nobody would miss it there.
+What is to be kept in a log and cannot be is an error, since its absence would not show there.
 """
 
 import hashlib
