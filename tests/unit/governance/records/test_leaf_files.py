@@ -1,7 +1,5 @@
 """The temporary file of an audit's leaf hashes, where there is one and where there is none."""
 
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -15,14 +13,6 @@ from bailiwick_governance.records.leaffile import LeafFile
 from bailiwick_governance.records.logfiles import LogFiles
 
 PAGE: Final = bytes(range(256)) * (PAGE_BYTES // 256)
-_LIMITED: Final = """
-import resource
-from bailiwick_governance.records.leaffile import LeafFile
-page = b"x" * 8192
-resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
-kept = LeafFile()
-print(kept.write(0, page), kept.write(1, page), kept.write(5, page), kept.read(0) == page)
-"""
 
 
 class TestTheTemporaryFile:
@@ -42,13 +32,6 @@ class TestTheTemporaryFile:
         said = capsys.readouterr().err
         assert said.count("warning") == 1
         assert "(No such file or directory): they stay in memory; set TMPDIR" in said
-
-    def test_a_full_disk_keeps_what_was_written(self) -> None:
-        # A limit of the kernel on the size of a file: the second page fits in part, the third not at all.
-        command = [sys.executable, "-c", _LIMITED]
-        found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-        assert found.stdout.split() == ["True", "False", "False", "True"]
-        assert found.stderr.count("warning: no temporary file") == 1
 
     @pytest.mark.parametrize("times", [1, 2])
     def test_every_audit_of_files_has_one(self, tmp_path: Path, times: int) -> None:
