@@ -88,4 +88,4 @@ def _commands(folder: Path, count: int, flags: tuple[str, ...]) -> Iterator[tupl
     yield "who-can --at", ("who-can", "orders.refund", "--on", "order/1", *past), 0
     yield "replay", ("replay", log, "--policies", policies, *candidate), 0
     yield "unused", ("unused", log, "-f", policies, "--window", "6d"), 1
-    yield "suggest", ("suggest", log, ledger, "-f", policies), 1
+    yield "suggest", ("suggest", log, ledger, "-f", policies), 0
