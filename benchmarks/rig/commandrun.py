@@ -24,12 +24,12 @@ def run_command(name: str, words: Sequence[str], count: int, budget: str, *, exi
     process = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-P", "-m", "bailiwick_cli", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    peak, ended = 0.0, 0
-    while not ended:
-        # What the kernel tells of a child in the end counts the memory of this process too, which made it.
+    # What the kernel tells of a child in the end counts the memory of this process too, which made it.
+    peak = _most_resident(process.pid)
+    while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
+        time.sleep(_LOOK_SECONDS)
         peak = max(peak, _most_resident(process.pid))
-        ended, status, used = os.wait4(process.pid, os.WNOHANG)
-        time.sleep(0 if ended else _LOOK_SECONDS)
+    _, status, used = ended
     process.returncode = os.waitstatus_to_exitcode(status)
     taken, cpu = time.monotonic() - began, used.ru_utime + used.ru_stime
     if process.returncode != exits:
