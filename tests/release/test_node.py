@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ _PULL_SECONDS: Final = 120
 
 @pytest.fixture(scope="module")
 def bed(images: dict[str, str]) -> Iterator[NodeCluster]:
-    """A node that has none of the images."""
+    """A node that has none of the images: one for each Helm, since the cases leave their objects behind."""
     assert images
     with NodeCluster() as bed:
         # The controller manager makes it a moment later, and without it there is no pod.
@@ -49,15 +49,22 @@ def pushed(release: MadeRelease, near: Registry, images: dict[str, str]) -> dict
     return {name: near.push(release.file(f"{name}-*.oci.tar"), f"bailiwick/{name}", release.version) for name in images}
 
 
-@pytest.mark.parametrize("version", ["Helm 3", "Helm 4"])
+@pytest.mark.parametrize(
+    ("bed", "helm"), [("Helm 3", build.helm), ("Helm 4", build.helm4)], indirect=["bed"], ids=["Helm 3", "Helm 4"]
+)
 def test_helm_installs_chart_and_images_by_digest_and_the_cases_come_out_as_told(
-    release: MadeRelease, bed: NodeCluster, near: Registry, pushed: dict[str, str], tmp_path: Path, version: str
+    release: MadeRelease,
+    bed: NodeCluster,
+    near: Registry,
+    pushed: dict[str, str],
+    tmp_path: Path,
+    helm: Callable[[], build.Recipe],
 ) -> None:
     chart = near.push(release.file("*-chart-*.oci.tar"), "charts/bailiwick", release.version)
     ground = InCluster(
         bed.cluster,
         tmp_path,
-        build.ensure(build.helm() if version == "Helm 3" else build.helm4()) / "helm",
+        build.ensure(helm()) / "helm",
         Images(pushed["bailiwick-webhook"], pushed["bailiwick-operator"]),
         chart=(f"oci://{chart}", "--ca-file", str(near.authority)),
     )

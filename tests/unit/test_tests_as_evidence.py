@@ -37,6 +37,7 @@ WHOLE: Final = {
     ("concepts/evidence.md", "whether-counts-follow-from-each-other", "counts"),
     ("concepts/evidence.md", "what-an-attacker-leaves", "every attack"),
     ("concepts/evidence.md", "a-witness-outside-of-the-cluster", "outside witness"),
+    ("concepts/evidence.md", "one-log-of-all-clusters", "one log of all clusters"),
     ("concepts/evidence.md", "deleting-records-when-their-time-has-come", "removal"),
     ("reference/authzen.md", "authzen", "AuthZEN's scenario"),
     ("reference/kubernetes.md", "calls-of-the-api-server", "calls of the API server"),
