@@ -151,45 +151,18 @@ def signed_by(note: str, key: VerifierKey) -> bool:
 
 
 def open_note(note: str, keys: Iterable[VerifierKey]) -> Note:
-    """Return the note that these keys signed. Raises `NoteError` if none did, or if a signature does not verify."""
-    text, lines = split(note)
-    known = _by_label(keys)
-    verified: dict[VerifierKey, NoteSignature] = {}
-    for line in lines:
-        name, held = _signature(line)
-        called = known.get((name, held[:_KEY_ID]), ())
-        if any(key not in verified for key in called):
-            signature = _verify_by_one(text, called, held[_KEY_ID:])
-            verified.setdefault(signature.key, signature)
-    if not verified:
-        message = "no trusted key signed it"
-        raise NoteError(message)
-    return Note(text, tuple(verified.values()))
+    """Return the note with all signatures of these keys. Raises `NoteError` if there is none, or one does not verify.
 
-
-def open_in_any_order(note: str, keys: Iterable[VerifierKey]) -> Note:
-    """Return the note that these keys signed, with all of their signatures. Raises `NoteError` if none did.
-
-    A line that does not verify is refused only if no other line of the key does, wherever the two stand.
+    A key that signed twice has two, so that the answer does not depend on the order of the lines.
     """
     text, lines = split(note)
     known = _by_label(keys)
-    verified: list[NoteSignature] = []
-    refused: list[tuple[Sequence[VerifierKey], NoteError]] = []
-    for line in lines:
-        name, held = _signature(line)
-        if called := known.get((name, held[:_KEY_ID])):
-            try:
-                verified.append(_verify_by_one(text, called, held[_KEY_ID:]))
-            except NoteError as error:
-                refused.append((called, error))
-    for tried, why in refused:
-        if not any(one.key in tried for one in verified):
-            raise why
-    if not verified:
+    made = ((known.get((name, held[:_KEY_ID])), held[_KEY_ID:]) for name, held in map(_signature, lines))
+    signatures = tuple(_verify_by_one(text, called, signed) for called, signed in made if called)
+    if not signatures:
         message = "no trusted key signed it"
         raise NoteError(message)
-    return Note(text, tuple(verified))
+    return Note(text, signatures)
 
 
 def _by_label(keys: Iterable[VerifierKey]) -> dict[tuple[str, bytes], list[VerifierKey]]:

@@ -111,8 +111,10 @@ def test_a_line_that_does_not_verify_hides_no_signature_that_is_collected(junk: 
     assert signed_by(note, WITNESS)
     assert not signed_by(note.replace(lines[1], ""), WITNESS)
     if junk.startswith("witness "):
-        with pytest.raises(NoteError, match="witness does not verify"):
-            open_note(note, [OURS, WITNESS])
+        # Before the good one or behind it: who opens a note refuses it, as signed-note asks.
+        for spoiled in (note, "\n".join([text, *lines, f"\N{EM DASH} {junk}", ""])):
+            with pytest.raises(NoteError, match="witness does not verify"):
+                open_note(spoiled, [OURS, WITNESS])
 
 
 def test_a_note_has_room_for_sixteen_signatures_and_more_and_not_for_any_number() -> None:

@@ -18,7 +18,7 @@ from bailiwick_evidence.audit.cosignatures import cosigned_in
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.clusterlog.tiles import FULL_WIDTH, BundleError, bundle_path, entries_of
 from bailiwick_evidence.merkle import Forest, leaf_hash
-from bailiwick_evidence.note import NoteError, NoteSignature, SignatureType, VerifierKey, open_in_any_order
+from bailiwick_evidence.note import NoteError, NoteSignature, SignatureType, VerifierKey, open_note
 
 _MOST_LABELS: Final = 8
 """How many keys are named that were not given."""
@@ -118,7 +118,7 @@ class ClusterLogReport:
 
 def checkpoint_of_log(note: str, key: VerifierKey) -> Checkpoint:
     """Return the checkpoint in a note that the log with this key signed. Raises `NoteError`."""
-    found = Checkpoint.parse(open_in_any_order(note, [key]).text)
+    found = Checkpoint.parse(open_note(note, [key]).text)
     if found.origin != key.name:
         message = f"it is a checkpoint of {found.origin}, and not of {key.name}"
         raise NoteError(message)
@@ -144,7 +144,7 @@ def verify_cluster_log(
 def _cosigned(note: str, trust: ClusterLogTrust) -> dict[str, int]:
     """Return when each witness cosigned the checkpoint last, by name. Raises `NoteError`."""
     seen: dict[str, int] = {}
-    for one in open_in_any_order(note, [trust.key, *trust.witnesses]).signatures:
+    for one in open_note(note, [trust.key, *trust.witnesses]).signatures:
         if one.key.kind is SignatureType.COSIGNATURE and one.time is not None:
             seen[one.key.name] = max(one.time, seen.get(one.key.name, 0))
     return seen
