@@ -245,7 +245,9 @@ def test_a_checkpoint_that_runs_ahead_of_the_lines_contradicts_none_though_a_wit
     book = WitnessBook((EAST_KEY,))
     book.add(ShownCheckpoint(log.checkpoint(4, by=EAST), refused=refused))
     (report,) = audited_by(book, [b"".join(log.lines[:4])])
-    assert (places(report), report.bad) == (["unclosed"], False)
+    assert (places(report), report.bad) == (["tail", "unclosed"], False)
+    (said,) = [one.said for one in report.findings if one.code.value == "tail"]
+    assert said.startswith("the process signed a checkpoint over 6 lines")
 
 
 def test_a_checkpoint_that_only_the_process_signed_is_not_one_that_a_witness_saw() -> None:

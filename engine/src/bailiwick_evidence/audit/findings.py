@@ -30,7 +30,7 @@ class FindingCode(StrEnum):
     """A process signed, or a witness cosigned, two checkpoints that contradict each other, or the keys of two clusters
     cosigned the chain."""
     TAIL = "tail"
-    """There are lines after the last cosignature, which cannot be verified."""
+    """There are or were lines after the last cosignature, which cannot be verified."""
     REMOVED = "removed"
     """Lines are missing, and their kept hashes prove that nothing else is missing."""
     BRIEF = "brief"

@@ -328,9 +328,7 @@ class _Judgement:
             if one.size == other.size:
                 said = f"a witness cosigned two roots over {one.size} lines"
                 self.findings.append(LogFinding(FindingCode.CONTRADICTED, said))
-        if self.key is not None and any(map(self._is_contrary, self.contradictions)):
-            said = "the process signed a checkpoint that contradicts an earlier one: the witness refused it"
-            self.findings.append(LogFinding(FindingCode.CONTRADICTED, said))
+        self._refused_checkpoints()
         last = latest(self.unsigned)
         if last is not None and 0 not in self.altered:
             said = f"the checkpoint over {last.size} lines is not signed by the process that opened the chain"
@@ -343,22 +341,32 @@ class _Judgement:
             )
             self.findings.append(LogFinding(FindingCode.UNKNOWN, said))
 
-    def _is_contrary(self, note: str) -> bool:
-        """Tell whether the process signed a checkpoint that is not one of this chain, as far as its lines are here.
+    def _refused_checkpoints(self) -> None:
+        """Compare what the process signed and a witness refused, as is said, with the lines: anyone can say so."""
+        signed = [one for note in self.contradictions if (one := self._signed_checkpoint(note)) is not None]
+        end = next((end for start, end in self.log.leaves.runs()[:1] if start == 0), 0)
+        made = self.log.leaves.roots(one.size for one in signed if one.size <= end)
+        if any(one.size in made and made[one.size] != one.root for one in signed):
+            said = "the process signed a checkpoint that contradicts an earlier one: the witness refused it"
+            self.findings.append(LogFinding(FindingCode.CONTRADICTED, said))
+        elif beyond := [one.size for one in signed if one.size > end]:
+            said = (
+                f"the process signed a checkpoint over {max(beyond)} lines, which a witness is said to have refused:"
+                f" only {end} are here, so whether it contradicts them is not known"
+            )
+            self.findings.append(LogFinding(FindingCode.TAIL, said))
 
-        That a witness refused it is only said: anyone can say so of a checkpoint that fits.
-        """
-        if not signed_by(self.key, (note,)):
-            return False
+    def _signed_checkpoint(self, note: str) -> Checkpoint | None:
+        """Return the checkpoint in a note that the process signed; None for one that a witness cosigned."""
+        # Without its key, nothing is known to be signed by it.
+        if self.key is None or not signed_by(self.key, (note,)):
+            return None
         try:
             said = Checkpoint.parse(split(note)[0])
         except NoteError:
-            return False
-        if any(claim.size == said.size and claim.root == said.root for claim in self.cosigned):
-            return False
-        end = next((end for start, end in self.log.leaves.runs()[:1] if start == 0), 0)
-        # Whether one over more lines is of this chain is not known.
-        return said.size <= end and self.log.leaves.roots([said.size])[said.size] != said.root
+            return None
+        cosigned = any((claim.size, claim.root) == (said.size, said.root) for claim in self.cosigned)
+        return None if cosigned else said
 
     def _ends(self, witnessed: RootClaim | None, upto: int | None, ended: float | None) -> None:
         log, size = self.log, self.log.leaves.size
