@@ -6,7 +6,6 @@ One witness is ours; the other is litewitness, which others wrote. kubectl is on
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,9 +14,8 @@ import yaml
 
 from bailiwick_evidence.note import SignatureType, VerifierKey
 from localcluster import build
-from support.evidence.litewitness import Litewitness, litewitness
+from support.evidence.litewitness import Witness
 from support.evidence.logs import BEGAN, ProcessLog
-from support.evidence.outside import OutsideWitness
 from support.evidence.tilelogs import EAST, EAST_KEY, NAMESPACE, WEST, WEST_KEY, process_log
 from support.offlineshell import OfflineShell
 from support.pages import DOCS
@@ -39,17 +37,6 @@ while [ $# -gt 0 ]; do
 done
 exec {python} -P -m bailiwick_cli "${{words[@]}}"
 """
-
-Witness = OutsideWitness | Litewitness
-
-
-# To build the other one takes a minute where nothing of Go was ever built.
-@pytest.fixture(params=["ours", pytest.param("litewitness", marks=pytest.mark.long)])
-def outside(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Witness]:
-    folder = tmp_path / "witness"
-    folder.mkdir()
-    with OutsideWitness() if request.param == "ours" else litewitness(folder) as outside:
-        yield outside
 
 
 @pytest.fixture

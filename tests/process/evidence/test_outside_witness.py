@@ -20,9 +20,8 @@ from bailiwick_evidence.merkle import Forest, consistency, leaf_hash
 from bailiwick_evidence.note import SignatureType, VerifierKey, cosign_note, split, verifier_key
 from support import commandline
 from support.commandline import Ran
-from support.evidence.litewitness import Litewitness, litewitness
+from support.evidence.litewitness import Witness
 from support.evidence.logs import WITNESS, WITNESS_KEY, WITNESS_NAME, ProcessLog, notes_of, private_key
-from support.evidence.outside import OutsideWitness
 from support.objects import policy, rule, settings
 from support.pages import script
 from support.pdp.standalone import Process
@@ -40,18 +39,6 @@ def point(tmp_path: Path) -> Iterator[Process]:
         point.write("crm.yaml", policy("crm", "crm-agent", endpointSettings=settings(), rules=[rule()]))
         yield point
         point.stop()
-
-
-Witness = OutsideWitness | Litewitness
-
-
-# To build the other one takes a minute where nothing of Go was ever built.
-@pytest.fixture(params=["ours", pytest.param("litewitness", marks=pytest.mark.long)])
-def outside(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Witness]:
-    folder = tmp_path / "witness"
-    folder.mkdir()
-    with OutsideWitness() if request.param == "ours" else litewitness(folder) as outside:
-        yield outside
 
 
 def posted(outside: Witness, old: int, proof: Sequence[bytes], note: str) -> int:

@@ -20,6 +20,7 @@ from bailiwick_evidence.note import VerifierKey
 from localcluster import build
 from localcluster.ports import free_ports
 from localcluster.process import RunningProcess, spawn, stop
+from support.evidence.outside import OutsideWitness
 from support.waits import until
 
 NAME: Final = "example.org/litewitness"
@@ -40,6 +41,10 @@ class Litewitness:
         with closing(sqlite3.connect(self._database, timeout=10)) as database, database:
             database.execute("INSERT INTO log VALUES (?, 0, ?)", (key.name, encode_base64(root([]))))
             database.execute("INSERT INTO key VALUES (?, ?)", (key.name, str(key)))
+
+
+Witness = OutsideWitness | Litewitness
+"""One of C2SP, of our own or of another's hand."""
 
 
 @contextmanager
