@@ -2,8 +2,8 @@
 
 Holds: how long each target took is printed; only a test marked `cluster` is run again, once, by itself, when nothing
 runs beside it; in all targets together at most `BUDGET` of them. Any other failure fails the run. What was run again is
-printed, also when all is well in the end, and stands in `runs.jsonl` of the cache folder, so that it can be told later
-whether a test is red now and then.
+printed, even if it passes then, and each run is a line of `runs.jsonl` in the cache folder: over many runs, that shows
+which test fails now and then.
 """
 
 import json

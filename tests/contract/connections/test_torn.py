@@ -84,9 +84,9 @@ async def test_an_upload_that_breaks_off_is_counted_and_no_error(
 
 @pytest.fixture
 def uncollected() -> Iterator[Callable[[], list[object]]]:
-    """Collect nothing meanwhile; what is returned tells which requests only the collector would free."""
+    """Collect nothing meanwhile; what is yielded returns the requests that only the collector would free."""
 
-    def found() -> list[object]:
+    def requests_in_cycles() -> list[object]:
         gc.set_debug(gc.DEBUG_SAVEALL)
         gc.collect()
         return [one for one in gc.garbage if isinstance(one, BaseRequest)]
@@ -94,7 +94,7 @@ def uncollected() -> Iterator[Callable[[], list[object]]]:
     gc.collect()
     gc.disable()
     try:
-        yield found
+        yield requests_in_cycles
     finally:
         gc.set_debug(0)
         gc.garbage.clear()

@@ -173,12 +173,12 @@ class TestTheGameFindsIt:
     ) -> None:
         def added(self: WitnessBook, note: str, by: str, seq: int) -> None:
             real(self, note, by, seq)
-            for one in list(self._held.values()):
-                for told in one:
-                    claim = RootClaim(told.chain, told.size, told.root, told.time or 1, told.origin, ())
-                    text, own = split(told.note)
-                    shown = CosignedNote(text, Checkpoint.parse(text), told.chain, tuple(own), {})
-                    self._merge_claim(claim._replace(seen=((told.by, told.time or 1),)), shown)
+            for held in [one for every in self._held.values() for one in every]:
+                seen = ((held.by, held.time or 1),)
+                claim = RootClaim(held.chain, held.size, held.root, held.time or 1, held.origin, (), seen=seen)
+                text, own = split(held.note)
+                cosigned = CosignedNote(text, Checkpoint.parse(text), held.chain, tuple(own), {})
+                self._merge_claim(claim, cosigned)
 
         real = WitnessBook.add_of_line
         monkeypatch.setattr(WitnessBook, "add_of_line", added)

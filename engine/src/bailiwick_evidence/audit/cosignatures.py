@@ -87,7 +87,7 @@ class _Line(NamedTuple):
 
 def cosigned_in(shown: str, keys: Iterable[VerifierKey]) -> FoundNotes:
     """Find all checkpoints of processes in a text, and what these keys cosigned of them."""
-    return _Reading(_CONTROL.sub("", shown), tuple(dict.fromkeys(keys))).found()
+    return _Reading(_CONTROL.sub("", shown), tuple(dict.fromkeys(keys))).notes()
 
 
 class _Reading:
@@ -105,7 +105,8 @@ class _Reading:
         # By the place where the checkpoint begins: its text, and what was verified.
         self._cosigned: dict[int, tuple[str, dict[str, NoteSignature]]] = {}
 
-    def found(self) -> FoundNotes:
+    def notes(self) -> FoundNotes:
+        """Return the checkpoints of the text, with what was verified of each."""
         # Almost always, a line is of the checkpoint before it. Then nothing else is tried.
         left = [line for line in self._lines if not self._try(line, self._nearest(line))]
         lacking: dict[tuple[VerifierKey, ...], list[_Begin]] = {}
@@ -115,16 +116,16 @@ class _Reading:
                 begins = [begin for begin in self._begins if not self._has(begin, line.keys)]
                 lacking[line.keys] = begins
             self._try(line, (begin for begin in begins if begin not in nearest and not self._has(begin, line.keys)))
-        length = len(self._shown)
-        after, after_cosigned = (
-            dict(pairwise([*self._starts, length])),
-            dict(pairwise([*sorted(self._cosigned), length])),
-        )
-        cosigned = [begin for begin in self._begins if begin.at in self._cosigned]
-        notes = [self._note(begin, after_cosigned[begin.at]) for begin in cosigned]
-        others = (begin for begin in self._begins if begin.at not in self._cosigned)
-        unsigned = [UnsignedNote(begin.chain, self._strangers(begin, after[begin.at])) for begin in others]
-        return FoundNotes(tuple(notes), tuple(unsigned), frozenset(self._named), self._unread)
+        # A note runs to the next one that counts, since others may have been put into it; a stranger's to any.
+        end = len(self._shown)
+        ends, next_cosigned = dict(pairwise([*self._starts, end])), dict(pairwise([*sorted(self._cosigned), end]))
+        cosigned = [self._note(begin, next_cosigned[begin.at]) for begin in self._begins if begin.at in self._cosigned]
+        unsigned = [
+            UnsignedNote(begin.chain, self._strangers(begin, ends[begin.at]))
+            for begin in self._begins
+            if begin.at not in self._cosigned
+        ]
+        return FoundNotes(tuple(cosigned), tuple(unsigned), frozenset(self._named), self._unread)
 
     def _nearest(self, line: _Line) -> list[_Begin]:
         """Return the last checkpoint before a line, if there is one."""

@@ -224,7 +224,7 @@ class _UnseenLines:
             bad = [one for one in folded.findings if one.bad and one.place not in doubted]
             if others := [one for one in bad if one.place not in own]:
                 # A line that a witness saw is not contradicted by one that it did not see, but the other way round.
-                said = f"by this log, {_named(others[0].place)}, which a witness saw, could not be: {others[0].said}"
+                said = f"by this log, {_line_at(others[0].place)}, which a witness saw, could not be: {others[0].said}"
                 bad = [replace(others[0], said=said, place=events[0].place), *(one for one in bad if one.place in own)]
             found += [replace(one, cluster=cluster) for one in bad]
         return found
@@ -241,5 +241,5 @@ def _around(every: Sequence[ObjectEvent], events: Iterable[ObjectEvent]) -> list
     return found
 
 
-def _named(place: tuple[str, int] | None) -> str:
+def _line_at(place: tuple[str, int] | None) -> str:
     return "a line" if place is None else spelled(place)

@@ -23,6 +23,7 @@ STALE_AFTER: Final = 13.0
 API_SECONDS: Final = 1.0
 # For so long an answer about a token is taken as just given.
 FRESH_SECONDS: Final = 10.0
+AT: Final = "2026-01-01T00:00:00Z"
 BINDINGS: Final = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
 
 
@@ -118,9 +119,6 @@ def test_with_an_api_server_that_hangs_a_grant_is_refused_in_time_and_serves_onc
     assert tenant.uses(name) == 1
 
 
-TIME: Final = "2026-01-01T00:00:00Z"
-
-
 @pytest.mark.invariant(26, 27)
 def test_without_its_guards_nothing_becomes_active_and_no_grant_is_accepted(
     ours: Bailiwick, point: DecisionPoint, tenant: Tenant
@@ -138,7 +136,7 @@ def test_without_its_guards_nothing_becomes_active_and_no_grant_is_accepted(
         assert readiness(point)[0] == 200
         assert f"{guards.STATUS} is missing" in readiness(point)[1]["guard"]["why"]
         # A proof may have come since it became active, and covered it. What is written now, no proof covers.
-        touched = {"type": "Touched", "status": "True", "reason": "Touched", "message": "", "lastTransitionTime": TIME}
+        touched = {"type": "Touched", "status": "True", "reason": "Touched", "message": "", "lastTransitionTime": AT}
         added = [{"op": "add", "path": "/status/conditions/-", "value": touched}]
         admin = ours.callers.admin
         # The API server still enforces the binding for a moment.
