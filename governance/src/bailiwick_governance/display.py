@@ -24,6 +24,11 @@ def phase_piece(phase: str) -> tuple[str, str]:
     return (visible(phase), _PHASES.get(phase, "dim"))
 
 
+def counted(count: int, noun: str, nouns: str = "") -> str:
+    """Return so many of something. `nouns`: more than one of it, if that is not the noun and an s."""
+    return f"{count:,} {noun if count == 1 else nouns or f'{noun}s'}"
+
+
 def show_escaped(text: str) -> str:
     r"""Return a text that the decision point has escaped already: backslashes stay, what is invisible shows."""
     return "\\".join(visible(part) for part in text.split("\\"))

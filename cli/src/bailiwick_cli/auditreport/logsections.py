@@ -9,10 +9,10 @@ from typing import Final
 
 from bailiwick_api import times
 from bailiwick_cli.auditreport.report import AuditReport
-from bailiwick_cli.auditreport.section import ReportSection, ReportTable, Row, cell, counted, rest_of_rows
+from bailiwick_cli.auditreport.section import ReportSection, ReportTable, Row, cell, rest_of_rows
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.findings import ChainReport
-from bailiwick_governance.display import Line, show_escaped
+from bailiwick_governance.display import Line, counted, show_escaped
 from bailiwick_governance.views.foldview import history_lines
 from bailiwick_governance.views.reviewfoldview import review_lines
 

@@ -15,10 +15,10 @@ from bailiwick_cli.auditreport.figures.endedgrants import GrantEnd
 from bailiwick_cli.auditreport.figures.period import ReportPeriod
 from bailiwick_cli.auditreport.figures.periodtally import PeriodTally
 from bailiwick_cli.auditreport.figures.reportedcall import CallReview
-from bailiwick_cli.auditreport.section import counted
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.audit.vouchers import LEDGER
 from bailiwick_evidence.chainentry import lost_count
+from bailiwick_governance.display import counted
 from bailiwick_governance.views.verificationview import LogVerification
 
 _APPROVE: Final = "Approve"

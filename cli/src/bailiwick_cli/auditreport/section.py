@@ -11,7 +11,7 @@ from typing import Any, Final
 from bailiwick_api import times
 from bailiwick_cli.auditreport.figures.reportedcall import CallReview
 from bailiwick_cli.auditreport.figures.toprows import CountedRow, TopList
-from bailiwick_governance.display import quote
+from bailiwick_governance.display import counted, quote
 from bailiwick_governance.lookalikes import warnings
 
 Row = tuple[str, ...]
@@ -46,11 +46,6 @@ class ReportSection:
     points: tuple[str, ...] = ()
     chart: ReportChart | None = None
     tables: tuple[ReportTable, ...] = field(default=())
-
-
-def counted(count: int, noun: str) -> str:
-    """Return so many of something."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def cell(text: str) -> str:

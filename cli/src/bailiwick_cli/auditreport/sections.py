@@ -21,7 +21,8 @@ from bailiwick_cli.auditreport.callsections import (
 from bailiwick_cli.auditreport.figures.periodtally import OUTCOMES, REQUESTS
 from bailiwick_cli.auditreport.logsections import findings_section, logs_section, losses_section, sources_section
 from bailiwick_cli.auditreport.report import AuditReport, ReportVerdict
-from bailiwick_cli.auditreport.section import ReportSection, ReportTable, counted
+from bailiwick_cli.auditreport.section import ReportSection, ReportTable
+from bailiwick_governance.display import counted
 
 
 @dataclass(frozen=True, slots=True)

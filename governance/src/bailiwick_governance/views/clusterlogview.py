@@ -13,7 +13,7 @@ from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_evidence.audit.logaudit import known_upto
 from bailiwick_evidence.clusterlog.clusterlog import ClusterLogReport, LoggedCluster
-from bailiwick_governance.display import Line
+from bailiwick_governance.display import Line, counted
 
 _NAMED: Final = 3
 
@@ -21,14 +21,14 @@ _NAMED: Final = 3
 def cluster_log_lines(log: ClusterLogReport, reports: Sequence[ChainReport]) -> Iterator[Line]:
     """Yield what is said of the log, of its findings, and of each cluster."""
     result = ("not intact", "red") if log.forged else ("intact", "green")
-    size = "" if log.size is None else f"; {_counted(log.size, 'entry', 'entries')}"
+    size = "" if log.size is None else f"; {counted(log.size, 'entry', 'entries')}"
     upto = "" if log.witnessed is None else f", witnessed up to {times.epoch_stamp(log.witnessed)}"
     named = f": {', '.join(map(visible, log.labels[:_NAMED]))}" if log.labels else ""
     left, entries = "", ("entry", "entries")
     if log.others:
-        left += f"; {_counted(log.others, *entries)} cosigned by keys that you did not give{named}"
+        left += f"; {counted(log.others, *entries)} cosigned by keys that you did not give{named}"
     if log.refused:
-        left += f"; {_counted(log.refused, *entries)} without a signature that counts"
+        left += f"; {counted(log.refused, *entries)} without a signature that counts"
     yield [(f"Cluster log {visible(log.origin)}: ", "bold"), result, (f"{size}{upto}{left}", "")]
     for found in log.findings:
         yield [("  ", ""), (found.code.value, "red"), (f": {visible(found.said)}", "")]
@@ -81,10 +81,10 @@ def _is_of(cluster: LoggedCluster, report: ChainReport) -> bool:
 
 def _cluster_line(log: ClusterLogReport, cluster: LoggedCluster, reports: Sequence[ChainReport]) -> Line:
     head = (f"Cluster {visible(cluster.name)}: ", "bold")
-    chains = f"; {_counted(len(cluster.chains), 'chain', 'chains')} in the cluster log"
+    chains = f"; {counted(len(cluster.chains), 'chain')} in the cluster log"
     if apart := _not_logged(cluster, reports):
         chains += f", {apart} here and not in it"
-    ahead = _counted(cluster.ahead, "cosignature", "cosignatures")
+    ahead = counted(cluster.ahead, "cosignature")
     ahead = f"; {ahead} from the future, without a time that counts" if cluster.ahead else ""
     if cluster.newest is None:
         if cluster.witnesses:
@@ -114,10 +114,6 @@ def cluster_upto(cluster: LoggedCluster, reports: Sequence[ChainReport]) -> int 
     """
     upto = known_upto([one for one in reports if _is_of(cluster, one)])
     return None if upto is None or cluster.newest is None or cluster.unreadable else min(upto, cluster.newest)
-
-
-def _counted(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
 
 
 def _stamp(time: int | None) -> str | None:
