@@ -21,7 +21,7 @@ PAUSES: Final = st.sampled_from([0.5, 1.9, FRESH - AHEAD + 0.1, FRESH - 0.1, FRE
 STEPS: Final = st.lists(st.tuples(WHAT, PAUSES), min_size=3, max_size=15)
 
 
-class Played:
+class ClusterHistory:
     """A world, and when its cluster last held the account and answered."""
 
     def __init__(self, folder: Path) -> None:
@@ -62,7 +62,7 @@ class Played:
 @given(steps=STEPS)
 def test_what_is_confirmed_was_true_within_the_time_that_an_answer_counts(steps: list[tuple[str, float]]) -> None:
     async def run(folder: Path) -> None:
-        played = Played(folder)
+        played = ClusterHistory(folder)
         for what, seconds in steps:
             await played.play(what)
             played.world.pass_seconds(seconds)
@@ -74,7 +74,7 @@ def test_what_is_confirmed_was_true_within_the_time_that_an_answer_counts(steps:
 @given(pauses=st.lists(st.floats(0, 12), max_size=60))
 def test_however_often_a_token_is_used_it_is_asked_about_at_most_every_eight_seconds(pauses: list[float]) -> None:
     async def run(folder: Path) -> None:
-        played = Played(folder)
+        played = ClusterHistory(folder)
         for seconds in pauses:
             await played.call()
             played.world.pass_seconds(seconds)
