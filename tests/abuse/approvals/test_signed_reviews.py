@@ -22,6 +22,7 @@ from bailiwick_evidence.audit.lines import LineReader
 from bailiwick_evidence.audit.reviewfold import ReviewCode, ReviewFold, ReviewReport
 from localcluster.people import ADMIN
 from localcluster.rest import Answer, Rest
+from support.events import await_event
 from support.installation import accepted
 from support.objects import Object, adding_review, gated_rule, rule
 from support.pdp.oftenproven import PROOF_FLAGS
@@ -230,9 +231,11 @@ def test_a_review_by_impersonation_does_not_count_with_anothers_signature(
     message = voided(tenant, stored["metadata"]["name"])
     assert ("cannot be read" if whose == "no key at all" else "is not enrolled for carol") in message
     assert "request a new grant" in message
-    events = tenant.callers.admin.get(f"/apis/events.k8s.io/v1/namespaces/{tenant.namespace}/events").body["items"]
-    notes = [one["note"] for one in events if one["reason"] == "SignatureRefused"]
-    assert any("the review by carol does not count" in note for note in notes)
+    uid = stored["metadata"]["uid"]
+    event = await_event(
+        tenant.callers.admin, tenant.namespace, "SignatureRefused", lambda event: event["regarding"].get("uid") == uid
+    )
+    assert "the review by carol does not count" in event["note"]
 
 
 @pytest.mark.invariant(7, 30)

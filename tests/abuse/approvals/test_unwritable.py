@@ -18,6 +18,7 @@ from bailiwick_api.manifests.guards import REVIEW, STATUS
 from bailiwick_api.voidgrants import VoidGrant, VoidGrants
 from localcluster.ports import free_ports
 from localcluster.rest import Rest
+from support.events import await_event
 from support.guards.sabotage import Guards, record_path
 from support.installation import accepted
 from support.namespaces import Roles
@@ -31,7 +32,6 @@ pytestmark = pytest.mark.long
 MANY: Final = {"pendingPerSubject": 50, "requestsPerHour": 1000}
 # Of one grant, so that it hardly ever stands still between a list and a write.
 WRITERS: Final = 6
-EVENTS: Final = "/apis/events.k8s.io/v1/namespaces/{}/events"
 
 
 @pytest.fixture(scope="module")
@@ -148,8 +148,9 @@ def test_one_that_is_too_large_to_be_written_is_void_by_name_and_serves_nobody(
     served(honest, "beside one that is too large")
     served(attacker, "of the same tenant")
     assert metric(health_port, "bailiwick_operator_grants_void_by_name") == 1
-    events = accepted(ours.callers.admin.get(EVENTS.format(attacker.namespace)))["items"]
-    assert "GuardUnproven" in {event["reason"] for event in events if event["regarding"].get("uid") == uid}
+    await_event(
+        ours.callers.admin, attacker.namespace, "GuardUnproven", lambda event: event["regarding"].get("uid") == uid
+    )
     # Whoever makes room for its status, or removes it, is rid of it.
     accepted(ours.callers.admin.delete(f"/api/v1/namespaces/{attacker.namespace}"))
     until(lambda: ours.callers.admin.get(attacker.path_of(name)).status == 404, "it is gone", 60)

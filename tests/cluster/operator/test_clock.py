@@ -15,6 +15,7 @@ from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from cluster.operator.grants.grants import Grants
 from cluster.operator.operatorprocess import NewOperator, Operator
 from support.callers import Callers
+from support.events import events_in
 from support.installation import accepted
 from support.objects import Object, later
 from support.shiftedclock import Shifter
@@ -174,11 +175,10 @@ def test_it_says_that_the_clocks_disagree_and_that_they_agree_again(
     seconds: float,
 ) -> None:
     def told() -> list[str]:
-        path = f"/apis/events.k8s.io/v1/namespaces/{installed.namespace}/events"
-        items = accepted(callers.admin.get(path))["items"]
         # Of this process, as its log is: a test before this one may have started another.
         instance = operator.said("leading")[-1]["identity"]
-        about = [item for item in items if item["regarding"]["name"] == GUARD_CONFIG_MAP]
+        found = events_in(callers.admin, installed.namespace)
+        about = [item for item in found if item["regarding"]["name"] == GUARD_CONFIG_MAP]
         return [item["reason"] for item in about if item["reportingInstance"] == instance]
 
     apart, agree = "clock skew: no grant is approved, expired or deleted", "the clocks agree again"

@@ -10,17 +10,16 @@ from cluster.operator.grants.grants import Grants
 from cluster.operator.operatorprocess import NewOperator, Operator
 from localcluster.rest import Rest
 from support.callers import Callers
+from support.events import events_in
 from support.installation import accepted
 from support.objects import Object, later, policy, settings
 from support.waits import until
 
-EVENTS = "/apis/events.k8s.io/v1/namespaces/{}/events"
-
 
 def told(admin: Rest, body: Object) -> list[Object]:
     """Return the events about an object, oldest first."""
-    items = accepted(admin.get(EVENTS.format(body["metadata"]["namespace"])))["items"]
-    about = [item for item in items if item["regarding"].get("uid") == body["metadata"]["uid"]]
+    found = events_in(admin, body["metadata"]["namespace"])
+    about = [item for item in found if item["regarding"].get("uid") == body["metadata"]["uid"]]
     return sorted(about, key=lambda item: str(item["eventTime"]))
 
 
@@ -106,6 +105,6 @@ def test_nothing_is_told_twice_when_the_operator_starts_anew_and_nothing_of_the_
     assert Counter(reasons(grants.admin, body) + reasons(grants.admin, other)) == Counter(
         ["Requested", "Approved", "Compiled", "Enforced"]
     )
-    at_home = accepted(grants.admin.get(EVENTS.format(installed.namespace)))["items"]
+    at_home = events_in(grants.admin, installed.namespace)
     assert [item for item in at_home if item["regarding"].get("name") == CANARY_GRANT] == []
     operator.start().await_leading()

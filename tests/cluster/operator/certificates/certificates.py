@@ -74,9 +74,14 @@ class Certificates:
         return issuer.read_leaf(certificate, key, self.authorities())
 
     def whole(self) -> bool:
-        """Tell whether there is a good certificate, and its authority is published."""
+        """Tell whether there is a good certificate, and its authority is published.
+
+        An authority whose key is gone is stored and published before the certificate that it signed is replaced, and
+        that one may be of any time.
+        """
         try:
-            return self.leaf().issuer in issuer.ids(self.bundle())
+            leaf = self.leaf()
+            return leaf.not_before <= datetime.now(UTC) < leaf.not_after and leaf.issuer in issuer.ids(self.bundle())
         except (AssertionError, KeyError, ValueError):
             return False
 

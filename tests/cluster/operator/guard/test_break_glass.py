@@ -12,8 +12,8 @@ from bailiwick_api.manifests.guards import STATUS
 from cluster.operator.operatorprocess import Operator
 from localcluster.rest import Rest
 from support.callers import Callers
+from support.events import events_in
 from support.guards.sabotage import Guards
-from support.installation import accepted
 from support.waits import until
 
 pytestmark = pytest.mark.long
@@ -28,8 +28,7 @@ def lowered(health_port: int) -> Sequence[str]:
 
 def told(admin: Rest, installed: Installation) -> dict[str, dict[str, Any]]:
     """Return the Events about the guards, by reason."""
-    path = f"/apis/events.k8s.io/v1/namespaces/{installed.namespace}/events"
-    found = [event for event in accepted(admin.get(path))["items"] if event["regarding"]["name"] == GUARD_CONFIG_MAP]
+    found = [event for event in events_in(admin, installed.namespace) if event["regarding"]["name"] == GUARD_CONFIG_MAP]
     assert len(found) <= len(REASONS)
     return {event["reason"]: event for event in found}
 
@@ -56,7 +55,7 @@ def test_ab_50_a_guard_that_is_taken_away_and_put_back_is_told_of_once_each(
         assert metric(health_port, "bailiwick_operator_guard_falls_total") == 1
     finally:
         guards.restore()
-    until(lambda: "GuardProven" in told(callers.admin, installed), "it is told that it is back")
+    until(lambda: len(told(callers.admin, installed)) == len(REASONS), "it is told that it is back")
     events = told(callers.admin, installed)
     assert {reason: event["type"] for reason, event in events.items()} == {
         "GuardNotProven": "Warning",

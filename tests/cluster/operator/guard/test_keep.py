@@ -32,6 +32,7 @@ from localcluster.controlplane import ControlPlane, Settings
 from localcluster.pki import Authority
 from localcluster.ports import free_ports
 from support.callers import Callers
+from support.events import await_event, events_in
 from support.guards.sabotage import ADMISSION, record_path
 from support.installation import accepted
 from support.keepfolder import KeepFolder
@@ -133,9 +134,8 @@ def is_later(callers: Callers, installed: Installation, before: str) -> bool:
 
 
 def events(callers: Callers, installed: Installation, reason: str) -> list[dict[str, Any]]:
-    path = f"/apis/events.k8s.io/v1/namespaces/{installed.namespace}/events"
-    items = accepted(callers.admin.get(path))["items"]
-    return [one for one in items if one["reason"] == reason and one["regarding"]["name"] == GUARD_CONFIG_MAP]
+    found = events_in(callers.admin, installed.namespace)
+    return [one for one in found if one["reason"] == reason and one["regarding"]["name"] == GUARD_CONFIG_MAP]
 
 
 def metric(port: int, state: str) -> float:
@@ -160,7 +160,7 @@ def test_the_result_stands_in_record_metric_and_ledger_and_a_server_without_it_i
     before = events(callers, installed, "KeepMissing")
     addresses.write(plane.cluster, without)
     until(lambda: recorded(callers, installed) == "1/2", "the other one is seen to do without")
-    (told,) = [event for event in events(callers, installed, "KeepMissing") if event not in before]
+    told = await_event(callers.admin, installed.namespace, "KeepMissing", lambda event: event not in before)
     assert f":{without.server.rpartition(':')[2]}: it has no bailiwick-keep" in told["note"]
     assert [metric(health_port, state) for state in ("kept", "without", "silent")] == [1, 1, 0]
     # It is not required, so the guards are proven all the same.

@@ -22,6 +22,7 @@ from localcluster.access import Cluster
 from support import commandline
 from support.callers import Callers
 from support.commandline import Ran
+from support.events import await_event
 from support.installation import accepted
 from support.namespaces import Namespaces
 from support.pdp.tenant import Tenant, Tenants
@@ -207,8 +208,7 @@ def test_a_key_that_is_replaced_as_the_runbook_says_leaves_all_of_the_log_intact
     assert verify_entry(memory.entry(chain(over)), Cosigners(tuple(old), (None,) * len(old))).checkpoint.size > 0
     ledger = [json.loads(line) for line in lines(stack.ledger(operator(stack)))]
     assert [line["witness"][-1] for line in ledger if line["kind"] == "keys" and "witness" in line][-1] == str(new)
-    events = accepted(callers.admin.get("/apis/events.k8s.io/v1/namespaces/bailiwick-system/events"))["items"]
-    assert any(event["reason"] == "WitnessKeyRotated" and str(new) in event["note"] for event in events)
+    await_event(callers.admin, "bailiwick-system", "WitnessKeyRotated", lambda event: str(new) in event["note"])
     both, alone = (audited(stack, cluster, keys) for keys in (str(kept), str(new)))
     assert (both.code, found_of(both, chain(over))["intact"], found_of(both, chain(point))["intact"]) == (0, True, True)
     assert (alone.code, found_of(alone, chain(point))["intact"]) == (1, True), alone
