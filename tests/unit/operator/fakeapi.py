@@ -45,13 +45,15 @@ class FakeApi:
 
     def __init__(self) -> None:
         self.leading = True
-        self.client = OperatorClient(FakeTransport(self._answer), lambda: self.leading)
+        self.transport = FakeTransport(self._answer)
+        self.client = OperatorClient(self.transport, lambda: self.leading)
         self.revision = 100
         self.guards: dict[str, Object] = {}
         for path, document in zip(paths(INSTALLATION), shipped_fingerprint(INSTALLATION), strict=True):
             self.guards[path] = as_stored(document, path)
         self.routes = api_services()
         self.routes_answer: ApiResponse | None = None
+        self.config_map_answer: ApiResponse | None = None
         self.foreign: list[str] = []
         """Names of definitions that are not ours."""
         self.grants: dict[tuple[str, str], Object] = {}
@@ -121,6 +123,8 @@ class FakeApi:
             items = [{"metadata": {"name": name}} for name in (*OUR_CRDS, "widgets.example.com", *self.foreign)]
             found = {"metadata": {"resourceVersion": "1"}, "items": items}
         if path == f"{CONFIG_MAPS}/{GUARD_CONFIG_MAP}":
+            if self.config_map_answer is not None:
+                return self.config_map_answer
             found = self.config_map
         return (
             ApiResponse(HTTPStatus.NOT_FOUND, {}) if found is None else ApiResponse(HTTPStatus.OK, copy.deepcopy(found))

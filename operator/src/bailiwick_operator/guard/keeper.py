@@ -50,7 +50,7 @@ from bailiwick_kube.paths import CORE, object_path
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.guard.changes import GuardChanges
 from bailiwick_operator.guard.keep import KeepWatch
-from bailiwick_operator.guard.prover import BypassedError, Prover, UnprovenError
+from bailiwick_operator.guard.prover import BypassedError, Prover, UnprovenError, both
 from bailiwick_operator.guard.reviewerfile import ReviewerFile
 from bailiwick_operator.guard.voider import Voider
 from bailiwick_operator.kube import Object, OperatorClient, RefusedError
@@ -185,8 +185,8 @@ class GuardKeeper:
         try:
             if self._keep is not None:
                 await self._keep.require()
-            proof = await self._prover.prove()
-            stored = await self._read()
+            # The record may be read this early, since it is written only over this very version of it.
+            proof, stored = await both(self._prover.prove(), self._read())
             if not self._bypassed and stored.record is not None and is_recorded_guard(stored.record, proof):
                 newest = await self.reviewers.read(stored.record.reviewers)
                 void = await self._voider.try_again(stored.record.void)

@@ -1,14 +1,15 @@
 """One proof that the guards are in force: stored as shipped, in a group served here, refusing what they must.
 
-Holds: the version of the grants is read before the guards, the guards before the dry runs; a proof is returned only
-where every guard refused its dry run with its own message. `keeper` decides what to record and count by it.
+Holds: the version of the grants is read before all else, and all else before the dry runs; a proof is returned only
+where every guard refused its dry run with its own message. What is read in between is read at once, since a proof says
+of all of it alone that it was so after that version was read. `keeper` decides what to record and count by it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from http import HTTPStatus
-from typing import Final, assert_never
+from typing import Final, TypeVar, assert_never
 
 from bailiwick_api.accounts import CANARY_GRANT, Installation
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
@@ -43,12 +44,29 @@ _RIGHTS_REMEDY: Final = (
 )
 
 
+_First = TypeVar("_First")
+_Second = TypeVar("_Second")
+
+
 class UnprovenError(Exception):
     """The guard could not be proven; the message says what is wrong and what to do."""
 
 
 class BypassedError(UnprovenError):
     """Objects can be written past the guards, which leaves no trace in the guards themselves."""
+
+
+async def both(first: Awaitable[_First], second: Awaitable[_Second]) -> tuple[_First, _Second]:
+    """Return what both return, once both have ended. Raises what the first one raised, or else the second one.
+
+    So what is wrong is said in one order, whoever answers first, and nothing goes on behind a proof that failed.
+    """
+    one, other = await asyncio.gather(first, second, return_exceptions=True)
+    if isinstance(one, BaseException):
+        raise one
+    if isinstance(other, BaseException):
+        raise other
+    return one, other
 
 
 class Prover:
@@ -65,24 +83,29 @@ class Prover:
     async def prove(self) -> Proof:
         """Return a proof. Raises `UnprovenError`, `RefusedError` or `UnreachableError`, each with what is wrong."""
         floor = await self._kube.version(GRANTS_PATH)
+        # Definitions of others come first: they alone leave no trace once they are gone, so whatever else is wrong,
+        # `keeper` hears of them, and remembers.
+        _, (guards, (routes, stored_canary)) = await both(
+            self._refuse_intrusions(), both(self._guards(), both(self._routes(), self._kube.get(self._canary)))
+        )
+        if redirected := apiroutes.redirections(routes):
+            message = f"grants may be read from another server: {'; '.join(redirected)}. {_ROUTE_REMEDY}"
+            raise UnprovenError(message)
+        objects = [*routes, *guards]
+        if wrong := deviations(objects, self._installation):
+            message = f"the guards over grants are not as shipped: {'; '.join(wrong)}. {_REMEDY}"
+            raise UnprovenError(message)
+        await self._probe(stored_canary)
+        store = next(item for item in objects if item["metadata"]["name"] == APPROVAL_GRANTS_CRD)
+        return Proof(fingerprint(objects), store["metadata"]["uid"], floor)
+
+    async def _guards(self) -> list[Object]:
+        """Return those guards that are there. Raises `RefusedError` where one cannot be read."""
         answers = await asyncio.gather(*(self._kube.get(path) for path in paths(self._installation)))
         if broken := [answer for answer in answers if not answer.ok and not answer.missing]:
             message = f"the guards cannot be read: {broken[0].message}"
             raise RefusedError(message)
-        routes = await self._routes()
-        if redirected := apiroutes.redirections(routes):
-            message = f"grants may be read from another server: {'; '.join(redirected)}. {_ROUTE_REMEDY}"
-            raise UnprovenError(message)
-        if foreign := definitions.intrusions(await self._definitions()):
-            message = f"grants can be written past the guards: {'; '.join(foreign)}. {_FOREIGN_REMEDY}"
-            raise BypassedError(message)
-        objects = [*routes, *(answer.body for answer in answers if answer.ok)]
-        if wrong := deviations(objects, self._installation):
-            message = f"the guards over grants are not as shipped: {'; '.join(wrong)}. {_REMEDY}"
-            raise UnprovenError(message)
-        await self._probe()
-        store = next(item for item in objects if item["metadata"]["name"] == APPROVAL_GRANTS_CRD)
-        return Proof(fingerprint(objects), store["metadata"]["uid"], floor)
+        return [answer.body for answer in answers if answer.ok]
 
     async def _routes(self) -> list[Object]:
         """Return the APIServices of the groups that decide. Raises `RefusedError` where they cannot be read."""
@@ -94,8 +117,14 @@ class Prover:
         # Items of a list come without their kind.
         return [{**item, "kind": apiroutes.KIND} for item in items if apiroutes.decides(item["metadata"]["name"])]
 
+    async def _refuse_intrusions(self) -> None:
+        """Raise `BypassedError` where one reaches past the guards, `RefusedError` where they cannot be listed."""
+        if foreign := definitions.intrusions(await self._definitions()):
+            message = f"grants can be written past the guards: {'; '.join(foreign)}. {_FOREIGN_REMEDY}"
+            raise BypassedError(message)
+
     async def _definitions(self) -> list[str]:
-        """Return the names of all CustomResourceDefinitions. Raises `RefusedError` where they cannot be listed."""
+        """Return the names of all CustomResourceDefinitions. Raises or `RefusedError` where they cannot be listed."""
         try:
             return [
                 item["metadata"]["name"]
@@ -106,9 +135,9 @@ class Prover:
             message = f"the CustomResourceDefinitions cannot be listed: {error}. {_RIGHTS_REMEDY}"
             raise RefusedError(message) from error
 
-    async def _probe(self) -> None:
+    async def _probe(self, stored_canary: ApiResponse) -> None:
         now = self._now()
-        await self._ensure_canary(now)
+        await self._ensure_canary(stored_canary, now)
         dry_runs = probes(self._installation, now)
         answers = await asyncio.gather(*(self._ask(probe) for probe in dry_runs))
         for probe, answer in zip(dry_runs, answers, strict=True):
@@ -140,12 +169,11 @@ class Prover:
             case _:
                 assert_never(probe.verb)
 
-    async def _ensure_canary(self, now: datetime) -> None:
+    async def _ensure_canary(self, answer: ApiResponse, now: datetime) -> None:
         """Ensure that the canary is as it was created: on a changed one, other rules may refuse before the guards.
 
         It is the one grant that is never made void, so it must not be able to hold anything either.
         """
-        answer = await self._kube.get(self._canary)
         if answer.ok:
             if is_pristine(answer.body, canary(self._installation, now)):
                 return

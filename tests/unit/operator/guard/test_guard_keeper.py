@@ -1,5 +1,6 @@
 """The keeper of the proof: what it records, what it makes void, and that a crash at any point forges nothing."""
 
+import copy
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
@@ -331,6 +332,27 @@ class TestADefinitionOfOthersInOurGroup:
         api.store(named("honest", "dave", status=active(counted=[{"reviewer": "dave"}])))
         await going_on.round()
         assert phase_of(api, "honest") == "Active"
+
+    @pytest.mark.parametrize("also", ["a group is redirected", "the routes are hidden", "the record is unreadable"])
+    async def test_is_remembered_whatever_else_is_wrong_at_that_time(self, also: str) -> None:
+        api = await proven_api()
+        going_on = keeper(api)
+        assert await going_on.round()
+        api.foreign.append("evils.bailiwick.dev")
+        routes = copy.deepcopy(api.routes)
+        match also:
+            case "a group is redirected":
+                api.routes[REQUIRED[0]]["spec"]["service"] = {"name": "x", "namespace": "y"}
+            case "the routes are hidden":
+                api.routes_answer = ApiResponse(HTTPStatus.FORBIDDEN, {"message": "apiservices is forbidden"})
+            case _:
+                api.config_map_answer = ApiResponse(HTTPStatus.FORBIDDEN, {"message": "configmaps is forbidden"})
+        await going_on.round()
+        api.store(named("forged", "dave", status=active(counted=[{"reviewer": "dave"}])))
+        api.foreign.clear()
+        api.routes, api.routes_answer, api.config_map_answer = routes, None, None
+        await going_on.round()
+        assert phase_of(api, "forged") == "Lapsed"
 
 
 @pytest.mark.invariant(27)
