@@ -16,9 +16,12 @@ import yaml
 
 from argocd.team import EXAMPLE
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
+from bailiwick_kube.paths import policies_path
 from localcluster.argocd import ArgoCD
+from localcluster.rest import Rest
 from support.gitops import Application, Applications
 from support.installation import MANAGER, accepted
+from support.objects import Object
 from support.pages import DOCS
 from support.pdp import questions
 from support.pdp.processes import Bailiwick
@@ -48,15 +51,26 @@ def shell(bailiwick: Bailiwick, tmp_path: Path, origin: Path) -> Shell:
 
 
 @pytest.fixture
-def app(bailiwick: Bailiwick, argocd: ArgoCD, applications: Applications, origin: Path) -> Application:
-    """The example's application, of this repository, for the CRM example."""
+def app(bailiwick: Bailiwick, argocd: ArgoCD, applications: Applications, origin: Path) -> Iterator[Application]:
+    """The example's application, of this repository, for the CRM example, which goes with what it brought."""
     crm = DOCS.parent / "examples" / "crm"
     for raw in yaml.safe_load_all((crm / "accounts.yaml").read_text(encoding="utf-8")):
         accepted(bailiwick.callers.admin.apply(raw, MANAGER, force=True))
     text = EXAMPLE.read_text(encoding="utf-8")
     written = "https://git.example.com/crm/policies.git"
     assert written in text
-    return applications.apply(*yaml.safe_load_all(text.replace(written, origin.as_uri())))
+    yield applications.apply(*yaml.safe_load_all(text.replace(written, origin.as_uri())))
+    applications.clean()
+    # Argo CD refuses a policy to another application, such as the fleet's, while it names this one as its own.
+    until(lambda: not _delete_policies(bailiwick.callers.admin), "no policy of the example is left")
+
+
+def _delete_policies(admin: Rest) -> list[Object]:
+    """Delete the policies of the example, and return those that were there."""
+    found: list[Object] = accepted(admin.get(policies_path("crm")))["items"]
+    for policy in found:
+        accepted(admin.delete(policies_path("crm", policy["metadata"]["name"])))
+    return found
 
 
 @contextmanager

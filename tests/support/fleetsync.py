@@ -110,7 +110,13 @@ class Fleet:
 
     def await_gate(self, name: str) -> Object:
         """Wait for the pod of the gate of a cluster, and return it."""
-        until(lambda: self.refreshed(name) and self.pending(name), f"the gate of {name} has begun", _SECONDS)
+        try:
+            until(lambda: self.refreshed(name) and self.pending(name), f"the gate of {name} has begun", _SECONDS)
+        except TimeoutError as error:
+            admin = self.clusters[HUB].callers.admin
+            application = admin.get(f"{APPLICATIONS}/crm-policies-{name}").body
+            error.add_note(yaml.safe_dump(application.get("status"), sort_keys=False))
+            raise
         return self.pending(name)[0]
 
     def end_gate(self, name: str, code: int) -> None:
