@@ -2,11 +2,12 @@
 
 Holds: the version of the grants is read before all else, and all else before the dry runs; a proof is returned only
 where every guard refused its dry run with its own message. What is read in between is read at once, since a proof says
-of all of it alone that it was so after that version was read. `keeper` decides what to record and count by it.
+of all of it alone that it was so after that version was read. Only the APIServices say who answered the other reads, so
+they are read once more after these. `keeper` decides what to record and count by it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final, TypeVar, assert_never
@@ -20,6 +21,7 @@ from bailiwick_engine.approval import apiroutes, definitions
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths
 from bailiwick_kube.paths import grants_path, histories_path
 from bailiwick_kube.responses import ApiResponse
+from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.kube import GRANTS_PATH, Object, OperatorClient, RefusedError
 from bailiwick_operator.reconcile.guard import Proof, is_pristine, void_status
 
@@ -44,6 +46,10 @@ _RIGHTS_REMEDY: Final = (
 )
 
 
+# Another server could answer page after page for ever.
+_LISTING_SECONDS: Final = 60.0
+
+_One = TypeVar("_One")
 _First = TypeVar("_First")
 _Second = TypeVar("_Second")
 
@@ -62,11 +68,18 @@ async def both(first: Awaitable[_First], second: Awaitable[_Second]) -> tuple[_F
     So what is wrong is said in one order, whoever answers first, and nothing goes on behind a proof that failed.
     """
     one, other = await asyncio.gather(first, second, return_exceptions=True)
-    if isinstance(one, BaseException):
-        raise one
-    if isinstance(other, BaseException):
-        raise other
-    return one, other
+    return _value(one), _value(other)
+
+
+async def _every(awaitables: Iterable[Awaitable[_One]]) -> list[_One]:
+    """Return what each returns, as `both` does."""
+    return [_value(one) for one in await asyncio.gather(*awaitables, return_exceptions=True)]
+
+
+def _value(outcome: _One | BaseException) -> _One:
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
 
 
 class Prover:
@@ -83,25 +96,39 @@ class Prover:
     async def prove(self) -> Proof:
         """Return a proof. Raises `UnprovenError`, `RefusedError` or `UnreachableError`, each with what is wrong."""
         floor = await self._kube.version(GRANTS_PATH)
+        # In one gather: a coroutine that is cancelled before it began leaves those that it was given unawaited.
+        listed, read, routed, looked_at = await asyncio.gather(
+            self._definitions(),
+            self._guards(),
+            self._routes(),
+            self._kube.get(self._canary),
+            return_exceptions=True,
+        )
         # Definitions of others come first: they alone leave no trace once they are gone, so whatever else is wrong,
         # `keeper` hears of them, and remembers.
-        _, (guards, (routes, stored_canary)) = await both(
-            self._refuse_intrusions(), both(self._guards(), both(self._routes(), self._kube.get(self._canary)))
-        )
+        if isinstance(listed, list) and (foreign := definitions.intrusions(listed)):
+            message = f"grants can be written past the guards: {'; '.join(foreign)}. {_FOREIGN_REMEDY}"
+            raise BypassedError(message)
+        guards, routes, stored_canary = _value(read), _value(routed), _value(looked_at)
         if redirected := apiroutes.redirections(routes):
             message = f"grants may be read from another server: {'; '.join(redirected)}. {_ROUTE_REMEDY}"
             raise UnprovenError(message)
+        _value(listed)
         objects = [*routes, *guards]
         if wrong := deviations(objects, self._installation):
             message = f"the guards over grants are not as shipped: {'; '.join(wrong)}. {_REMEDY}"
             raise UnprovenError(message)
-        await self._probe(stored_canary)
+        _, routes_since = await both(self._probe(stored_canary), self._routes())
+        if routes_since != routes:
+            # A group that is redirected and put back has another APIService, but only in what is read after that.
+            message = "the APIServices of the groups that decide changed during the proof: proving again"
+            raise UnprovenError(message)
         store = next(item for item in objects if item["metadata"]["name"] == APPROVAL_GRANTS_CRD)
         return Proof(fingerprint(objects), store["metadata"]["uid"], floor)
 
     async def _guards(self) -> list[Object]:
         """Return those guards that are there. Raises `RefusedError` where one cannot be read."""
-        answers = await asyncio.gather(*(self._kube.get(path) for path in paths(self._installation)))
+        answers = await _every(self._kube.get(path) for path in paths(self._installation))
         if broken := [answer for answer in answers if not answer.ok and not answer.missing]:
             message = f"the guards cannot be read: {broken[0].message}"
             raise RefusedError(message)
@@ -117,20 +144,18 @@ class Prover:
         # Items of a list come without their kind.
         return [{**item, "kind": apiroutes.KIND} for item in items if apiroutes.decides(item["metadata"]["name"])]
 
-    async def _refuse_intrusions(self) -> None:
-        """Raise `BypassedError` where one reaches past the guards, `RefusedError` where they cannot be listed."""
-        if foreign := definitions.intrusions(await self._definitions()):
-            message = f"grants can be written past the guards: {'; '.join(foreign)}. {_FOREIGN_REMEDY}"
-            raise BypassedError(message)
-
     async def _definitions(self) -> list[str]:
-        """Return the names of all CustomResourceDefinitions. Raises or `RefusedError` where they cannot be listed."""
+        """Return the names of all CustomResourceDefinitions. Raises `RefusedError` where they cannot be listed."""
         try:
-            return [
-                item["metadata"]["name"]
-                async for page in self._kube.metadata_pages(definitions.PATH)
-                for item in page.items
-            ]
+            async with asyncio.timeout(_LISTING_SECONDS):
+                return [
+                    item["metadata"]["name"]
+                    async for page in self._kube.metadata_pages(definitions.PATH)
+                    for item in page.items
+                ]
+        except TimeoutError:
+            message = f"the CustomResourceDefinitions were not listed within {_LISTING_SECONDS:g} s"
+            raise UnreachableError(message) from None
         except RefusedError as error:
             message = f"the CustomResourceDefinitions cannot be listed: {error}. {_RIGHTS_REMEDY}"
             raise RefusedError(message) from error
@@ -139,7 +164,7 @@ class Prover:
         now = self._now()
         await self._ensure_canary(stored_canary, now)
         dry_runs = probes(self._installation, now)
-        answers = await asyncio.gather(*(self._ask(probe) for probe in dry_runs))
+        answers = await _every(self._ask(probe) for probe in dry_runs)
         for probe, answer in zip(dry_runs, answers, strict=True):
             if answer.status in _REFUSALS and probe.refusal in answer.message and probe.guard in answer.message:
                 continue
