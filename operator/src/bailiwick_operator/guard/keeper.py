@@ -187,6 +187,7 @@ class GuardKeeper:
                 await self._keep.require()
             # The record may be read this early, since it is written only over this very version of it.
             proof, stored = await both(self._prover.prove(), self._read())
+            stored = replace(stored, record=self._own(stored.record))
             if not self._bypassed and stored.record is not None and is_recorded_guard(stored.record, proof):
                 newest = await self.reviewers.read(stored.record.reviewers)
                 void = await self._voider.try_again(stored.record.void)
@@ -264,7 +265,7 @@ class GuardKeeper:
         if not answer.ok:
             message = f"the record of proofs cannot be read: {answer.message}"
             raise RefusedError(message)
-        return _StoredConfigMap(answer.body, self._own(read_record(answer.body)))
+        return _StoredConfigMap(answer.body, read_record(answer.body))
 
     async def _write(self, stored: _StoredConfigMap, record: Record) -> None:
         """Record a proof over the very version that was read: another leader's record is never overwritten."""

@@ -138,6 +138,19 @@ class TestARecordThatSomebodyElseWrote:
         assert (data_of(api)[entry] != text, phase_of(api, "honest")) == (True, "Active")
         assert [event.reason for event in events] == ["GuardRecordChanged"]
 
+    async def test_is_told_of_once_it_is_compared_and_not_with_each_proof_that_fails(self) -> None:
+        api, events = await proven_api(), list[EventDraft]()
+        going_on = keeper(api, tell=events.append)
+        assert await going_on.round()
+        data_of(api)["fingerprint"] = "sha256:0"
+        api.enforced = False
+        for _ in range(3):
+            await going_on.round()
+        assert [event.reason for event in events] == ["GuardNotProven"]
+        api.enforced = True
+        await going_on.round()
+        assert [event.reason for event in events[1:]] == ["GuardRecordChanged", "GuardProven"]
+
     async def test_is_as_good_as_none_once_it_is_deleted(self) -> None:
         api = await proven_api()
         api.store(named("honest", "dave", status=active()))
