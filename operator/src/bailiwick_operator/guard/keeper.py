@@ -19,7 +19,9 @@ fingerprint. These invariants ensure that:
 5. Without a record that speaks of these grants (none, unreadable, or of another collection) everything that is not
    over is void: to lose approvals is a nuisance, to count a forged one is a breach.
 6. A status is written upon the very version that was judged. Any change in between makes the write fail (409).
-7. Where keep is required, no proof succeeds unless the last look found it at every API server (`keep`).
+7. A group that is redirected for a moment and put back has another APIService from then on. So what another server
+   could have answered decides something only if it was read between two reads of the same APIServices.
+8. Where keep is required, no proof succeeds unless the last look found it at every API server (`keep`).
 
 The verifier keys of the witness are published beside the record, for the decision points, even while the guards are not
 proven.
@@ -187,10 +189,17 @@ class GuardKeeper:
                 await self._keep.require()
             # The record may be read this early, since it is written only over this very version of it.
             proof, stored = await both(self._prover.prove(), self._read())
+            if not self._written:
+                # There is nothing yet to compare the record with, and another server could have answered. So it counts
+                # only as it was read between two proofs of the same guards.
+                stored = await self._read()
+                await self._prove_again(proof)
             stored = replace(stored, record=self._own(stored.record))
             if not self._bypassed and stored.record is not None and is_recorded_guard(stored.record, proof):
                 newest = await self.reviewers.read(stored.record.reviewers)
                 void = await self._voider.try_again(stored.record.void)
+                if void != stored.record.void:
+                    await self._prove_again(proof)
                 await self._write(stored, new_record(proof, proof.floor, self._now(), void, self._kept, newest))
                 self._covered = began
             else:
@@ -229,14 +238,13 @@ class GuardKeeper:
         tell = _LOG.info if before is None else _LOG.warning
         tell("the guards are not the recorded ones", recorded=before, now=proof.fingerprint, void_after=after)
         await asyncio.sleep(self._settle)
-        # Prove again: the guards may have been changed or have lost their effect while they settled.
-        if (again := await self._prover.prove()).fingerprint != proof.fingerprint:
-            message = "the guards over grants changed during the proof: proving them again"
-            raise UnprovenError(message)
+        # The guards may have been changed or have lost their effect while they settled.
+        await self._prove_again(proof)
         known = stored.record.void if stored.record else NONE
         version, count, void = await self._voider.make_void(after, known)
+        await self._prove_again(proof)
         newest = self.reviewers.floor(stored.record.reviewers if stored.record else None)
-        await self._write(stored, new_record(again, version, self._now(), void, self._kept, newest))
+        await self._write(stored, new_record(proof, version, self._now(), void, self._kept, newest))
         self._bypassed = False
         self.made_void += count
         if before is not None:
@@ -244,7 +252,16 @@ class GuardKeeper:
             note = f"the guards over grants were changed or recreated: {count} grants written in the meantime are void"
             self._tell(EventDraft("Warning", _PROVE, "GuardChanged", note))
         tell = _LOG.warning if count else tell
-        tell("the guards are recorded", fingerprint=again.fingerprint, version=version, made_void=count)
+        tell("the guards are recorded", fingerprint=proof.fingerprint, version=version, made_void=count)
+
+    async def _prove_again(self, proof: Proof) -> None:
+        """Prove, and raise `UnprovenError` where the guards are not those of this proof any more.
+
+        If they are, no group was redirected in between, and what was read and written there was the API server's own.
+        """
+        if (await self._prover.prove()).fingerprint != proof.fingerprint:
+            message = "the guards over grants changed during the proof: proving them again"
+            raise UnprovenError(message)
 
     def _own(self, stored: Record | None) -> Record | None:
         """Return a record, or what this process wrote in its place, where somebody else has written it since."""

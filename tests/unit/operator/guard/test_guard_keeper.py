@@ -1,5 +1,6 @@
 """The keeper of the proof: what it records, what it makes void, and that a crash at any point forges nothing."""
 
+import asyncio
 import copy
 from collections.abc import Callable
 from contextlib import suppress
@@ -7,14 +8,17 @@ from http import HTTPStatus
 
 import pytest
 
-from bailiwick_api.accounts import REVIEWERS_SERIAL_ENTRY, WITNESS_KEYS_ENTRY
+from bailiwick_api.accounts import GUARD_CONFIG_MAP, REVIEWERS_SERIAL_ENTRY, WITNESS_KEYS_ENTRY
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
+from bailiwick_engine.approval import apiroutes
 from bailiwick_engine.approval.apiroutes import REQUIRED
+from bailiwick_kube.paths import grants_path
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest, UnreachableError
 from bailiwick_operator.guard.keep import KeepWatch
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.guard.prover import Prover
+from bailiwick_operator.kube import GRANTS_PATH, OperatorClient
 from bailiwick_operator.loop.inventory import Ticks
 from bailiwick_operator.reconcile.guard import KeepState, Record, read_record
 from bailiwick_operator.reconcile.transitions import EventDraft
@@ -366,6 +370,114 @@ class TestADefinitionOfOthersInOurGroup:
         api.routes, api.routes_answer, api.config_map_answer = routes, None, None
         await going_on.round()
         assert phase_of(api, "forged") == "Lapsed"
+
+
+class Impostor(FakeTransport):
+    """The way to an API server whose groups somebody redirects for one moment, puts back, and leaves alone after it.
+
+    The moment is after the APIServices were read, while the guards are read; while grants are listed to make them void;
+    or when one that is void by name is tried again. The other server answers as if the guards had never been changed,
+    and as if there were no grants.
+    """
+
+    def __init__(self, api: FakeApi, at: str) -> None:
+        super().__init__(api.transport.answer)
+        self._api, self._guards, self._at = api, copy.deepcopy(api.guards), at
+        self._routes_read = self._put_back = False
+
+    async def call(self, request: ApiRequest, *, most: int | None = None) -> ApiResponse:
+        if self._put_back:
+            return await super().call(request, most=most)
+        if self._at == "guards" and request.path in self._guards:
+            # Guards are answered late. But a proof that reads them before the APIServices is not held up for ever.
+            for _ in range(99):
+                await asyncio.sleep(0)
+            if self._routes_read:
+                self._redirect(REQUIRED[1])
+                return ApiResponse(HTTPStatus.OK, copy.deepcopy(self._guards[request.path]))
+        if request.path == GRANTS_PATH and self._at == "list" and (request.query or {}).get("limit") != "1":
+            self._redirect(REQUIRED[0])
+            self._put_back = True
+            return ApiResponse(HTTPStatus.OK, {"metadata": {"resourceVersion": str(self._api.revision)}, "items": []})
+        if request.path == grants_path("crm", "forged") and self._at == "retry":
+            self._redirect(REQUIRED[0])
+            self._put_back = True
+            return ApiResponse(HTTPStatus.NOT_FOUND, {})
+        if "dryRun" in (request.query or {}) and self._at == "guards":
+            self._put_back = True
+        answer = await super().call(request, most=most)
+        self._routes_read = self._routes_read or request.path == apiroutes.PATH
+        return answer
+
+    def _redirect(self, name: str) -> None:
+        """Redirect a group and put it back: its APIService has another version from then on."""
+        self._api.routes[name]["metadata"]["resourceVersion"] = "9"
+
+
+class RecordForger(FakeTransport):
+    """The way to an API server whose core group somebody redirects for the moment in which the record is read.
+
+    The other server fits the record to the guards. It can hold its answer until the group is put back, and fit the
+    record to that, too.
+    """
+
+    def __init__(self, api: FakeApi, *, reads: int, holds: bool) -> None:
+        super().__init__(api.transport.answer)
+        self._api, self._left, self._holds = api, reads, holds
+
+    async def call(self, request: ApiRequest, *, most: int | None = None) -> ApiResponse:
+        answer = await super().call(request, most=most)
+        if request.method != "GET" or not request.path.endswith(f"/configmaps/{GUARD_CONFIG_MAP}"):
+            return answer
+        self._left -= 1
+        if self._left == 0:
+            asked, stored = (
+                OperatorClient(FakeTransport(self.answer), lambda: True),
+                self._api.routes["v1."]["metadata"],
+            )
+            stored["resourceVersion"] = "9" if self._holds else stored["resourceVersion"]
+            fitted = await Prover(asked, INSTALLATION, right_clock().now).prove()
+            stored["resourceVersion"] = "9"
+            answer.body["data"] |= {"fingerprint": fitted.fingerprint, "resourceVersion": str(fitted.floor)}
+        return answer
+
+
+@pytest.mark.invariant(27)
+class TestAGroupThatIsRedirectedForAMoment:
+    @pytest.mark.parametrize("holds", [False, True])
+    @pytest.mark.parametrize("reads", [1, 2, 3])
+    async def test_gives_a_process_that_has_just_started_no_record_of_its_own(self, reads: int, holds: bool) -> None:
+        api = await proven_api()
+        api.touch_guard()
+        api.store(named("forged", "dave", status=active(counted=[{"reviewer": "dave"}])))
+        api.client = OperatorClient(RecordForger(api, reads=reads, holds=holds), lambda: True)
+        going_on = keeper(api)
+        for _ in range(4):
+            await going_on.round()
+        assert (going_on.problem, phase_of(api, "forged")) == (None, "Lapsed")
+
+    @pytest.mark.parametrize("at", ["guards", "list"])
+    async def test_lets_nothing_count_that_came_while_a_guard_was_loosened(self, at: str) -> None:
+        api = await proven_api()
+        api.client = OperatorClient(Impostor(api, at), lambda: True)
+        going_on = keeper(api)
+        api.touch_guard()
+        api.store(named("forged", "dave", status=active(counted=[{"reviewer": "dave"}])))
+        for _ in range(4):
+            await going_on.round()
+        assert (going_on.problem, phase_of(api, "forged")) == (None, "Lapsed")
+
+    async def test_leaves_void_by_name_what_could_not_be_made_void(self) -> None:
+        api = await proven_api()
+        api.touch_guard()
+        forged = api.store(named("forged", "dave", status=active(counted=[{"reviewer": "dave"}])))
+        api.unwritable["forged"] = ApiResponse(HTTPStatus.FORBIDDEN, {"message": "no"})
+        assert not await keeper(api).round()
+        api.client = OperatorClient(Impostor(api, "retry"), lambda: True)
+        going_on = keeper(api)
+        for _ in range(4):
+            await going_on.round()
+        assert (going_on.problem, record_of(api).void.holds("crm", forged["metadata"]["uid"])) == (None, True)
 
 
 @pytest.mark.invariant(27)
