@@ -14,9 +14,8 @@ from support.objects import Object
 def as_stored(document: Mapping[str, Any], uid: str) -> Object:
     """Return a shipped object with what the API server adds."""
     stored = copy.deepcopy(dict(document))
-    stored["metadata"] = {**stored["metadata"], "uid": uid, "generation": 1}
+    stored["metadata"] = {**stored["metadata"], "uid": uid, "generation": 1, "resourceVersion": "1"}
     if stored["kind"] == definitions.KIND:
-        stored["metadata"]["resourceVersion"] = "1"
         stored["status"] = {
             "acceptedNames": copy.deepcopy(stored["spec"]["names"]),
             "conditions": [{"type": name, "status": "True"} for name in ("NamesAccepted", "Established")],

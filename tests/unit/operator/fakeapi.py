@@ -9,7 +9,6 @@ from http import HTTPStatus
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP
 from bailiwick_api.manifests.canary import canary, probes
-from bailiwick_api.manifests.crds import OUR_CRDS
 from bailiwick_api.voidgrants import PER_NAMESPACE
 from bailiwick_engine.approval import apiroutes, definitions
 from bailiwick_engine.approval.fingerprint import paths, shipped_fingerprint
@@ -84,7 +83,9 @@ class FakeApi:
     def touch_guard(self, index: int = 1) -> None:
         """Loosen a guard and put it back: its generation has moved on by two."""
         self.revision += 2
-        self.guards[paths(INSTALLATION)[index]]["metadata"]["generation"] += 2
+        metadata = self.guards[paths(INSTALLATION)[index]]["metadata"]
+        metadata["generation"] += 2
+        metadata["resourceVersion"] = str(self.revision)
 
     def _answer(self, request: ApiRequest) -> ApiResponse:
         method, path, body = request.method, request.path, request.body
@@ -119,9 +120,16 @@ class FakeApi:
             found = {"items": [*self.routes.values()]}
             if self.routes_answer is not None:
                 return self.routes_answer
-        if path == definitions.PATH:
-            items = [{"metadata": {"name": name}} for name in (*OUR_CRDS, "widgets.example.com", *self.foreign)]
-            found = {"metadata": {"resourceVersion": "1"}, "items": items}
+        if path in {guard.rpartition("/")[0] for guard in paths(INSTALLATION)}:
+            items = [
+                {"metadata": body["metadata"]}
+                for guard, body in self.guards.items()
+                if guard.rpartition("/")[0] == path
+            ]
+            if path == definitions.PATH:
+                theirs = ("widgets.example.com", *self.foreign)
+                items += [{"metadata": {"name": name, "uid": name, "resourceVersion": "1"}} for name in theirs]
+            found = {"metadata": {"resourceVersion": "1"}, "items": copy.deepcopy(items)}
         if path == f"{CONFIG_MAPS}/{GUARD_CONFIG_MAP}":
             if self.config_map_answer is not None:
                 return self.config_map_answer

@@ -52,8 +52,9 @@ from bailiwick_kube.paths import CORE, object_path
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.guard.changes import GuardChanges
 from bailiwick_operator.guard.keep import KeepWatch
-from bailiwick_operator.guard.prover import BypassedError, Prover, UnprovenError, both
+from bailiwick_operator.guard.prover import BypassedError, Prover, UnprovenError
 from bailiwick_operator.guard.reviewerfile import ReviewerFile
+from bailiwick_operator.guard.together import both
 from bailiwick_operator.guard.voider import Voider
 from bailiwick_operator.kube import Object, OperatorClient, RefusedError
 from bailiwick_operator.loop.inventory import Tick, Ticks

@@ -7,10 +7,11 @@ they are read once more after these. `keeper` decides what to record and count b
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import Final, TypeVar, assert_never
+from typing import Final, assert_never
 
 from bailiwick_api.accounts import CANARY_GRANT, Installation
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
@@ -18,10 +19,11 @@ from bailiwick_api.manifests.canary import Probe, canary, probes
 from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
 from bailiwick_api.manifests.definitionguard import CANARY_DEFINITION
 from bailiwick_engine.approval import apiroutes, definitions
-from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths
+from bailiwick_engine.approval.fingerprint import deviations, fingerprint
 from bailiwick_kube.paths import grants_path, histories_path
 from bailiwick_kube.responses import ApiResponse
-from bailiwick_kube.transport import UnreachableError
+from bailiwick_operator.guard.guardreader import RIGHTS_REMEDY, GuardReader
+from bailiwick_operator.guard.together import both, every, value
 from bailiwick_operator.kube import GRANTS_PATH, Object, OperatorClient, RefusedError
 from bailiwick_operator.reconcile.guard import Proof, is_pristine, void_status
 
@@ -41,17 +43,6 @@ _FOREIGN_REMEDY: Final = (
     " status.acceptedNames first, and set them to its spec.names if they are others. Then find out who created it."
     " Grants and reviews written until then will be void"
 )
-_RIGHTS_REMEDY: Final = (
-    "Apply the crds/rbac of this version: both accounts list and watch apiservices and customresourcedefinitions"
-)
-
-
-# Another server could answer page after page for ever.
-_LISTING_SECONDS: Final = 60.0
-
-_One = TypeVar("_One")
-_First = TypeVar("_First")
-_Second = TypeVar("_Second")
 
 
 class UnprovenError(Exception):
@@ -62,24 +53,14 @@ class BypassedError(UnprovenError):
     """Objects can be written past the guards, which leaves no trace in the guards themselves."""
 
 
-async def both(first: Awaitable[_First], second: Awaitable[_Second]) -> tuple[_First, _Second]:
-    """Return what both return, once both have ended. Raises what the first one raised, or else the second one.
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """Guards and APIServices that are as shipped, and what a proof says of them."""
 
-    So what is wrong is said in one order, whoever answers first, and nothing goes on behind a proof that failed.
-    """
-    one, other = await asyncio.gather(first, second, return_exceptions=True)
-    return _value(one), _value(other)
-
-
-async def _every(awaitables: Iterable[Awaitable[_One]]) -> list[_One]:
-    """Return what each returns, as `both` does."""
-    return [_value(one) for one in await asyncio.gather(*awaitables, return_exceptions=True)]
-
-
-def _value(outcome: _One | BaseException) -> _One:
-    if isinstance(outcome, BaseException):
-        raise outcome
-    return outcome
+    guards: Sequence[Object]
+    routes: Sequence[Object]
+    fingerprint: str
+    store: str
 
 
 class Prover:
@@ -92,79 +73,67 @@ class Prover:
         self._grants = grants_path(installation.namespace)
         self._canary = grants_path(installation.namespace, CANARY_GRANT)
         self._histories = histories_path(installation.namespace)
+        self._reader = GuardReader(kube, installation)
+        # Judging and hashing them takes the loop tens of milliseconds.
+        self._judged: _Judged | None = None
 
     async def prove(self) -> Proof:
         """Return a proof. Raises `UnprovenError`, `RefusedError` or `UnreachableError`, each with what is wrong."""
         floor = await self._kube.version(GRANTS_PATH)
         # In one gather: a coroutine that is cancelled before it began leaves those that it was given unawaited.
-        listed, read, routed, looked_at = await asyncio.gather(
-            self._definitions(),
-            self._guards(),
+        defined, ruled, routed, looked_at = await asyncio.gather(
+            self._reader.definitions(),
+            self._reader.policies(),
             self._routes(),
             self._kube.get(self._canary),
             return_exceptions=True,
         )
         # Definitions of others come first: they alone leave no trace once they are gone, so whatever else is wrong,
         # `keeper` hears of them, and remembers.
-        if isinstance(listed, list) and (foreign := definitions.intrusions(listed)):
+        if isinstance(defined, dict) and (
+            foreign := definitions.intrusions(path.rpartition("/")[2] for path in defined)
+        ):
             message = f"grants can be written past the guards: {'; '.join(foreign)}. {_FOREIGN_REMEDY}"
             raise BypassedError(message)
-        guards, routes, stored_canary = _value(read), _value(routed), _value(looked_at)
+        routes, stored_canary = value(routed), value(looked_at)
         if redirected := apiroutes.redirections(routes):
             message = f"grants may be read from another server: {'; '.join(redirected)}. {_ROUTE_REMEDY}"
             raise UnprovenError(message)
-        _value(listed)
-        objects = [*routes, *guards]
-        if wrong := deviations(objects, self._installation):
-            message = f"the guards over grants are not as shipped: {'; '.join(wrong)}. {_REMEDY}"
-            raise UnprovenError(message)
+        judged = self._judge(await self._reader.objects(value(defined) | value(ruled)), routes)
         _, routes_since = await both(self._probe(stored_canary), self._routes())
         if routes_since != routes:
             # A group that is redirected and put back has another APIService, but only in what is read after that.
             message = "the APIServices of the groups that decide changed during the proof: proving again"
             raise UnprovenError(message)
-        store = next(item for item in objects if item["metadata"]["name"] == APPROVAL_GRANTS_CRD)
-        return Proof(fingerprint(objects), store["metadata"]["uid"], floor)
+        return Proof(judged.fingerprint, judged.store, floor)
 
-    async def _guards(self) -> list[Object]:
-        """Return those guards that are there. Raises `RefusedError` where one cannot be read."""
-        answers = await _every(self._kube.get(path) for path in paths(self._installation))
-        if broken := [answer for answer in answers if not answer.ok and not answer.missing]:
-            message = f"the guards cannot be read: {broken[0].message}"
-            raise RefusedError(message)
-        return [answer.body for answer in answers if answer.ok]
+    def _judge(self, guards: Sequence[Object], routes: Sequence[Object]) -> _Judged:
+        """Return what a proof says of these objects. Raises `UnprovenError` where they are not as shipped."""
+        if self._judged is not None and (self._judged.guards, self._judged.routes) == (guards, routes):
+            return self._judged
+        objects = [*routes, *guards]
+        if wrong := deviations(objects, self._installation):
+            message = f"the guards over grants are not as shipped: {'; '.join(wrong)}. {_REMEDY}"
+            raise UnprovenError(message)
+        store = next(item for item in objects if item["metadata"]["name"] == APPROVAL_GRANTS_CRD)
+        self._judged = _Judged(guards, routes, fingerprint(objects), store["metadata"]["uid"])
+        return self._judged
 
     async def _routes(self) -> list[Object]:
         """Return the APIServices of the groups that decide. Raises `RefusedError` where they cannot be read."""
         answer = await self._kube.get(apiroutes.PATH)
         items = answer.body.get("items") if answer.ok else None
         if not isinstance(items, list):
-            message = f"the APIServices cannot be read: {answer.message}. {_RIGHTS_REMEDY}"
+            message = f"the APIServices cannot be read: {answer.message}. {RIGHTS_REMEDY}"
             raise RefusedError(message)
         # Items of a list come without their kind.
         return [{**item, "kind": apiroutes.KIND} for item in items if apiroutes.decides(item["metadata"]["name"])]
-
-    async def _definitions(self) -> list[str]:
-        """Return the names of all CustomResourceDefinitions. Raises `RefusedError` where they cannot be listed."""
-        try:
-            async with asyncio.timeout(_LISTING_SECONDS):
-                return [
-                    item["metadata"]["name"]
-                    async for page in self._kube.metadata_pages(definitions.PATH)
-                    for item in page.items
-                ]
-        except TimeoutError:
-            message = f"the CustomResourceDefinitions were not listed within {_LISTING_SECONDS:g} s"
-            raise UnreachableError(message) from None
-        except RefusedError as error:
-            message = f"the CustomResourceDefinitions cannot be listed: {error}. {_RIGHTS_REMEDY}"
-            raise RefusedError(message) from error
 
     async def _probe(self, stored_canary: ApiResponse) -> None:
         now = self._now()
         await self._ensure_canary(stored_canary, now)
         dry_runs = probes(self._installation, now)
-        answers = await _every(self._ask(probe) for probe in dry_runs)
+        answers = await every(self._ask(probe) for probe in dry_runs)
         for probe, answer in zip(dry_runs, answers, strict=True):
             if answer.status in _REFUSALS and probe.refusal in answer.message and probe.guard in answer.message:
                 continue

@@ -10,7 +10,7 @@ import pytest
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, REVIEWERS_SERIAL_ENTRY, WITNESS_KEYS_ENTRY
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
-from bailiwick_engine.approval import apiroutes
+from bailiwick_engine.approval import apiroutes, definitions
 from bailiwick_engine.approval.apiroutes import REQUIRED
 from bailiwick_kube.paths import grants_path
 from bailiwick_kube.responses import ApiResponse
@@ -262,9 +262,11 @@ class TestAGuardThatIsNotInForce:
             api.refused_by = how
         else:
             path = min(api.guards)
-            api.guards[path]["spec"] = {} if how == "changed" else api.guards[path]["spec"]
             if how == "gone":
                 del api.guards[path]
+            else:
+                api.guards[path]["spec"] = {}
+                api.guards[path]["metadata"]["resourceVersion"] = "changed"
         assert not await going_on.round()
         assert not going_on.covers(seen)
         assert going_on.problem is not None
@@ -506,8 +508,9 @@ class TestAGuardThatWasTouched:
 
         def touched(path: str) -> None:
             nonlocal reads
-            reads += path in api.guards
-            if reads == len(api.guards) + 1:
+            reads += path == definitions.PATH
+            # The third proof is the one after they settled.
+            if path == definitions.PATH and reads == 3:
                 api.touch_guard()
 
         api.before_read = touched

@@ -140,7 +140,7 @@ def test_nothing_goes_on_behind_a_proof_that_was_cancelled(turns: list[int], ste
 def test_a_group_that_is_redirected_is_named_though_definitions_cannot_be_listed(
     how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bailiwick_operator.guard.prover._LISTING_SECONDS", 0.05, raising=False)
+    monkeypatch.setattr("bailiwick_operator.guard.guardreader._LISTING_SECONDS", 0.05)
     api = broken_api(["a group that is redirected"])
     if how == "silent":
         api.before_read = lambda path: _fall_silent(path, definitions.PATH)
@@ -157,7 +157,7 @@ def test_a_group_that_is_redirected_is_named_though_definitions_cannot_be_listed
 
 @pytest.mark.invariant(27)
 def test_a_list_of_definitions_that_never_ends_ends_the_proof(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bailiwick_operator.guard.prover._LISTING_SECONDS", 0.05, raising=False)
+    monkeypatch.setattr("bailiwick_operator.guard.guardreader._LISTING_SECONDS", 0.05)
     with pytest.raises(UnreachableError, match="CustomResourceDefinitions"):
         asyncio.run(asyncio.wait_for(prove(EndlessTransport(FakeApi().transport.answer)), 5))
 
