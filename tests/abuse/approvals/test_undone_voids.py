@@ -100,12 +100,18 @@ def changing(admin: Rest, namespace: str, when: str, how: str) -> Iterator[None]
     accepted(admin.create(policy))
     accepted(admin.create(binding))
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": namespace, "name": "x"}, "data": {}}
+
+    def changes() -> bool:
+        return "mutated" in accepted(admin.create(body, dry_run=True)).get("data", {})
+
     try:
-        until(lambda: "mutated" in accepted(admin.create(body, dry_run=True)).get("data", {}), "it changes writes", 30)
+        until(changes, "it changes writes", 30)
         yield
     finally:
         for kind in ("mutatingadmissionpolicybindings", "mutatingadmissionpolicies"):
             admin.delete(f"/apis/{ADMISSION}/{kind}/{NAME}")
+    # The API server goes on for a moment, and the next one has the same name.
+    until(lambda: not changes(), "it changes no writes any more", 30)
 
 
 @pytest.mark.invariant(26, 27)
