@@ -5,7 +5,6 @@ the way, whatever becomes of the operator's own writes.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -13,7 +12,7 @@ import pytest
 
 from abuse.approvals.test_guard import forge_review
 from bailiwick_api.manifests.guards import REVIEW
-from localcluster.rest import Rest
+from support.admission.statusmutation import changing_status
 from support.guards.sabotage import Guards
 from support.installation import accepted
 from support.objects import stamp
@@ -21,9 +20,6 @@ from support.pdp.oftenproven import often_proven
 from support.pdp.processes import Bailiwick, await_ready
 from support.pdp.tenant import RULES, Tenant
 from support.waits import until
-
-ADMISSION: Final = "admissionregistration.k8s.io/v1"
-NAME: Final = "undo-voids"
 
 
 @pytest.fixture(scope="module")
@@ -65,55 +61,6 @@ def dropped(now: datetime) -> str:
     )
 
 
-@contextmanager
-def changing(admin: Rest, namespace: str, when: str, how: str) -> Iterator[None]:
-    """Have each write of a status for which `when` holds changed by the patch `how`, until the end of the block."""
-    rules = [
-        {
-            "apiGroups": ["bailiwick.dev"],
-            "apiVersions": ["*"],
-            "operations": ["UPDATE"],
-            "resources": ["approvalgrants/status"],
-        },
-        {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]},
-    ]
-    patch = (
-        "request.resource.resource == 'configmaps'"
-        " ? [JSONPatch{op: 'add', path: '/data', value: {'mutated': 'yes'}}]"
-        f" : ({how})"
-    )
-    spec = {
-        "matchConstraints": {"resourceRules": rules},
-        "matchConditions": [
-            {
-                "name": "chosen",
-                "expression": f"request.namespace == '{namespace}'"
-                f" && (request.resource.resource == 'configmaps' || {when})",
-            }
-        ],
-        "reinvocationPolicy": "Never",
-        "failurePolicy": "Fail",
-        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}],
-    }
-    policy = {"apiVersion": ADMISSION, "kind": "MutatingAdmissionPolicy", "metadata": {"name": NAME}, "spec": spec}
-    binding = {**policy, "kind": "MutatingAdmissionPolicyBinding", "spec": {"policyName": NAME}}
-    accepted(admin.create(policy))
-    accepted(admin.create(binding))
-    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": namespace, "name": "x"}, "data": {}}
-
-    def changes() -> bool:
-        return "mutated" in accepted(admin.create(body, dry_run=True)).get("data", {})
-
-    try:
-        until(changes, "it changes writes", 30)
-        yield
-    finally:
-        for kind in ("mutatingadmissionpolicybindings", "mutatingadmissionpolicies"):
-            admin.delete(f"/apis/{ADMISSION}/{kind}/{NAME}")
-    # The API server goes on for a moment, and the next one has the same name.
-    until(lambda: not changes(), "it changes no writes any more", 30)
-
-
 @pytest.mark.invariant(26, 27)
 def test_a_forged_review_never_counts_though_the_write_that_makes_it_void_is_undone(
     ours: Bailiwick, tenant: Tenant
@@ -123,7 +70,7 @@ def test_a_forged_review_never_counts_though_the_write_that_makes_it_void_is_und
     admin = ours.callers.admin
     name = tenant.opened("customers.notify", "undone")
     until(lambda: "status" in tenant.grant(name), "the operator has seen it")
-    with changing(admin, tenant.namespace, VOID, UNDONE):
+    with changing_status(admin, tenant.namespace, VOID, UNDONE):
         guards.loosen(REVIEW)
         until(lambda: forge_review(tenant, name), "the guard lets a forged review through", 20)
         guards.restore()
@@ -142,7 +89,7 @@ def test_a_denial_that_is_made_void_is_approved_by_nobody(ours: Bailiwick, tenan
     await_ready(ours.points[0])
     name = tenant.opened("customers.notify", "void denial")
     until(lambda: "status" in tenant.grant(name), "the operator has seen it")
-    with changing(ours.callers.admin, tenant.namespace, DENIED, MADE_VOID):
+    with changing_status(ours.callers.admin, tenant.namespace, DENIED, MADE_VOID):
         accepted(tenant.review(name, decision="Deny"))
         until(lambda: "voided" in tenant.grant(name)["status"], "the denial is void")
         accepted(tenant.review(name, by="dave"))
@@ -156,7 +103,7 @@ def test_a_denial_that_is_dropped_from_what_counts_lets_nothing_through(ours: Ba
     await_ready(ours.points[0])
     name = tenant.opened("customers.notify", "dropped denial")
     until(lambda: "status" in tenant.grant(name), "the operator has seen it")
-    with changing(ours.callers.admin, tenant.namespace, DENIED, dropped(datetime.now(UTC))):
+    with changing_status(ours.callers.admin, tenant.namespace, DENIED, dropped(datetime.now(UTC))):
         accepted(tenant.review(name, decision="Deny"))
         accepted(tenant.review(name, by="dave"))
         until(lambda: tenant.phase(name) == "Active", "the policy opens it", 30)
