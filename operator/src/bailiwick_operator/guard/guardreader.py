@@ -92,6 +92,10 @@ class GuardReader:
         except RefusedError as error:
             message = f"the {named} cannot be listed: {error}. {RIGHTS_REMEDY}"
             raise RefusedError(message) from error
+        except (KeyError, TypeError) as error:
+            # No API server answers so, but another one could end the process by it.
+            message = f"the {named} were listed without name, uid or resourceVersion"
+            raise RefusedError(message) from error
 
 
 def version_of(stored: Object) -> ObjectVersion:
