@@ -2,8 +2,8 @@
 
 Standing: under `prover`, which reads them once for each proof, many times a minute. Definitions are large, and an API
 server takes longer to write them out than to judge a dry run. Holds: an object of one uid and one resourceVersion has
-one content; all are read whole once a minute all the same, in case what the API server makes of what it stores has
-changed, or its store was set back.
+one content, but only at one server; so a caller that doubts who answered forgets what is held. All are read whole once
+a minute all the same, in case what the API server makes of what it stores has changed, or its store was set back.
 """
 
 import asyncio
@@ -61,9 +61,8 @@ class GuardReader:
 
         Raises `RefusedError` where one cannot be read.
         """
-        if (now := self._clock()) - self._whole_since >= WHOLE_SECONDS:
-            self._held.clear()
-            self._whole_since = now
+        if self._clock() - self._whole_since >= WHOLE_SECONDS:
+            self.forget()
         there = [path for path in self._paths if path in listed]
         changed = [path for path in there if path not in self._held or version_of(self._held[path]) != listed[path]]
         answers = await every(self._kube.get(path) for path in changed)
@@ -73,6 +72,11 @@ class GuardReader:
         read = {path: answer.body for path, answer in zip(changed, answers, strict=True) if answer.ok}
         self._held = {path: body for path, body in self._held.items() if path in there and path not in changed} | read
         return [self._held[path] for path in self._paths if path in self._held]
+
+    def forget(self) -> None:
+        """Have all of them read whole next time, whatever their versions."""
+        self._held.clear()
+        self._whole_since = self._clock()
 
     async def _versions(self, collection: str, named: str) -> dict[str, ObjectVersion]:
         try:
@@ -87,6 +91,10 @@ class GuardReader:
             raise UnreachableError(message) from None
         except RefusedError as error:
             message = f"the {named} cannot be listed: {error}. {RIGHTS_REMEDY}"
+            raise RefusedError(message) from error
+        except (KeyError, TypeError) as error:
+            # No API server answers so, but another one could end the process by it.
+            message = f"the {named} were listed without name, uid or resourceVersion"
             raise RefusedError(message) from error
 
 

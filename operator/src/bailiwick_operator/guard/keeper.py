@@ -20,7 +20,9 @@ fingerprint. These invariants ensure that:
    over is void: to lose approvals is a nuisance, to count a forged one is a breach.
 6. A status is written upon the very version that was judged. Any change in between makes the write fail (409).
 7. A group that is redirected for a moment and put back has another APIService from then on. So what another server
-   could have answered decides something only if it was read between two reads of the same APIServices.
+   could have answered decides something only if it was read between two reads of the same APIServices. An API server
+   may forward for a moment after they were put back. So a guard that is not the recorded one is read whole once more
+   after it has settled: nothing that was read before is recorded.
 8. Where keep is required, no proof succeeds unless the last look found it at every API server (`keep`).
 
 The verifier keys of the witness are published beside the record, for the decision points, even while the guards are not
@@ -259,8 +261,9 @@ class GuardKeeper:
         """Prove, and raise `UnprovenError` where the guards are not those of this proof any more.
 
         If they are, no group was redirected in between, and what was read and written there was the API server's own.
+        What the proof before this one read is not relied on: an API server may still have forwarded it then.
         """
-        if (await self._prover.prove()).fingerprint != proof.fingerprint:
+        if (await self._prover.prove(whole=True)).fingerprint != proof.fingerprint:
             message = "the guards over grants changed during the proof: proving them again"
             raise UnprovenError(message)
 

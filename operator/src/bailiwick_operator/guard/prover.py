@@ -3,7 +3,8 @@
 Holds: the version of the grants is read before all else, and all else before the dry runs; a proof is returned only
 where every guard refused its dry run with its own message. What is read in between is read at once, since a proof says
 of all of it alone that it was so after that version was read. Only the APIServices say who answered the other reads, so
-they are read once more after these. `keeper` decides what to record and count by it.
+they are read once more after these. Nothing that was read in a proof that failed is held for the next one. `keeper`
+decides what to record and count by it.
 """
 
 import asyncio
@@ -77,8 +78,25 @@ class Prover:
         # Judging and hashing them takes the loop tens of milliseconds.
         self._judged: _Judged | None = None
 
-    async def prove(self) -> Proof:
-        """Return a proof. Raises `UnprovenError`, `RefusedError` or `UnreachableError`, each with what is wrong."""
+    async def prove(self, *, whole: bool = False) -> Proof:
+        """Return a proof. Raises `UnprovenError`, `RefusedError` or `UnreachableError`, each with what is wrong.
+
+        `whole`: read every guard whole, regardless of what earlier proofs read.
+        """
+        if whole:
+            self._forget()
+        try:
+            return await self._prove()
+        except BaseException:
+            # Another server may have answered, with a uid and a version that a guard has here as well.
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        self._reader.forget()
+        self._judged = None
+
+    async def _prove(self) -> Proof:
         floor = await self._kube.version(GRANTS_PATH)
         # In one gather: a coroutine that is cancelled before it began leaves those that it was given unawaited.
         defined, ruled, routed, looked_at = await asyncio.gather(

@@ -2,14 +2,19 @@
 
 import asyncio
 import copy
+from http import HTTPStatus
 from typing import Final
 
+import pytest
 from hypothesis import given, strategies as st
 
 from bailiwick_engine.approval.fingerprint import paths
+from bailiwick_kube.responses import ApiResponse
+from bailiwick_kube.transport import ApiRequest
 from bailiwick_operator.guard.guardreader import WHOLE_SECONDS, GuardReader
-from bailiwick_operator.kube import OperatorClient
+from bailiwick_operator.kube import OperatorClient, RefusedError
 from support.objects import Object
+from support.transport import FakeTransport
 from unit.operator.cases import INSTALLATION
 from unit.operator.fakeapi import FakeApi
 
@@ -130,3 +135,17 @@ async def test_one_that_cannot_be_read_is_asked_for_again() -> None:
     except ConnectionError:
         silent.clear()
     assert await guards.read() == guards.stored()
+
+
+@pytest.mark.parametrize(
+    "item", [1, None, {}, {"metadata": None}, {"metadata": {"name": "a"}}, {"metadata": {"name": "a", "uid": "u"}}]
+)
+async def test_a_list_of_what_has_no_version_is_refused(item: object) -> None:
+    def answer(_request: ApiRequest) -> ApiResponse:
+        return ApiResponse(HTTPStatus.OK, {"metadata": {"resourceVersion": "1"}, "items": [item]})
+
+    reader = GuardReader(OperatorClient(FakeTransport(answer), lambda: True), INSTALLATION)
+    with pytest.raises(RefusedError, match="CustomResourceDefinitions"):
+        await reader.definitions()
+    with pytest.raises(RefusedError, match="validatingadmissionpolicies"):
+        await reader.policies()
