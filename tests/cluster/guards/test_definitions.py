@@ -131,7 +131,7 @@ def is_gone(admin: Rest, name: str) -> bool:
     return admin.get(f"{CRDS}/{name}").status == 404
 
 
-def is_served_as(admin: Rest, name: str, short_names: list[str]) -> bool:
+def is_served_as(admin: Rest, name: str, short_names: list[str] | None) -> bool:
     status = accepted(admin.get(f"{CRDS}/{name}"))["status"]
     return bool(status["acceptedNames"].get("shortNames") == short_names)
 
@@ -158,6 +158,9 @@ class TestUpgradesAndRemoval:
             wanted = longer["spec"]["names"]["shortNames"]
             until(partial(is_served_as, admin, name, wanted), "the API server serves the longer names")
             accepted(admin.replace(changed(accepted(admin.get(f"{CRDS}/{name}")), "spec", body["spec"])))
+            # One that was deleted while the API server still took up its names was there a minute later.
+            usual = accepted(admin.get(f"{CRDS}/{name}"))["spec"]["names"].get("shortNames")
+            until(partial(is_served_as, admin, name, usual), "the API server serves the usual names")
         for body in shipped_definitions():
             accepted(admin.delete(f"{CRDS}/{body['metadata']['name']}"))
         for body in shipped_definitions():
