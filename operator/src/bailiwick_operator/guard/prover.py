@@ -55,7 +55,7 @@ class BypassedError(UnprovenError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class _GuardVerdict:
     """Guards and APIServices that are as shipped, and what a proof says of them."""
 
     guards: Sequence[Object]
@@ -76,7 +76,7 @@ class Prover:
         self._histories = histories_path(installation.namespace)
         self._reader = GuardReader(kube, installation)
         # Judging and hashing them takes the loop tens of milliseconds.
-        self._judged: _Judged | None = None
+        self._verdict: _GuardVerdict | None = None
 
     async def prove(self, *, whole: bool = False) -> Proof:
         """Return a proof. Raises `UnprovenError`, `RefusedError` or `UnreachableError`, each with what is wrong.
@@ -94,7 +94,7 @@ class Prover:
 
     def _forget(self) -> None:
         self._reader.forget()
-        self._judged = None
+        self._verdict = None
 
     async def _prove(self) -> Proof:
         floor = await self._kube.version(GRANTS_PATH)
@@ -125,17 +125,17 @@ class Prover:
             raise UnprovenError(message)
         return Proof(judged.fingerprint, judged.store, floor)
 
-    def _judge(self, guards: Sequence[Object], routes: Sequence[Object]) -> _Judged:
+    def _judge(self, guards: Sequence[Object], routes: Sequence[Object]) -> _GuardVerdict:
         """Return what a proof says of these objects. Raises `UnprovenError` where they are not as shipped."""
-        if self._judged is not None and (self._judged.guards, self._judged.routes) == (guards, routes):
-            return self._judged
+        if self._verdict is not None and (self._verdict.guards, self._verdict.routes) == (guards, routes):
+            return self._verdict
         objects = [*routes, *guards]
         if wrong := deviations(objects, self._installation):
             message = f"the guards over grants are not as shipped: {'; '.join(wrong)}. {_REMEDY}"
             raise UnprovenError(message)
         store = next(item for item in objects if item["metadata"]["name"] == APPROVAL_GRANTS_CRD)
-        self._judged = _Judged(guards, routes, fingerprint(objects), store["metadata"]["uid"])
-        return self._judged
+        self._verdict = _GuardVerdict(guards, routes, fingerprint(objects), store["metadata"]["uid"])
+        return self._verdict
 
     async def _routes(self) -> list[Object]:
         """Return the APIServices of the groups that decide. Raises `RefusedError` where they cannot be read."""

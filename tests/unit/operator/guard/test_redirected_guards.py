@@ -37,7 +37,7 @@ TURNS: Final = st.lists(st.integers(0, 5), min_size=1, max_size=20)
 """For how many turns of the loop each request and each answer is on its way, over and over."""
 
 
-class Redirected(FakeTransport):
+class RedirectingTransport(FakeTransport):
     """The way to an API server, of which somebody redirects the groups of the guards and puts them back.
 
     `old_versions`: whether the other server lists the guards at the versions that they had before.
@@ -116,7 +116,7 @@ class Siege:
 
     def __init__(self, turns: Iterable[int] = (0,), *, old_versions: bool = False) -> None:
         self.api = FakeApi()
-        self.way = Redirected(self.api, turns, old_versions=old_versions)
+        self.way = RedirectingTransport(self.api, turns, old_versions=old_versions)
         self.keeper = GuardKeeper(
             OperatorClient(self.way, lambda: True),
             INSTALLATION,
