@@ -35,8 +35,19 @@ class Clock:
         self._waited_for = False
 
     def now(self) -> datetime:
-        """Return the later of the two clocks' times; where they do not agree, the API server's."""
+        """Return the later of the two clocks' times; where they do not agree, the API server's.
+
+        By this, what gives rights ends in time.
+        """
         return datetime.fromtimestamp(self._server.latest(), UTC)
+
+    def earliest(self) -> datetime | None:
+        """Return the earliest time that it can be at the API server; None where the clocks do not agree.
+
+        What gives rights back when its time is over is judged by this: by `now` it would end up to 30 s too early.
+        """
+        bounds = self._server.bounds()
+        return None if bounds is None else datetime.fromtimestamp(bounds[0], UTC)
 
     def local_now(self) -> datetime:
         """Return our own clock's time: for keys and certificates.

@@ -1,7 +1,7 @@
 """Who is taken back: the index that grants are judged by, the grants that it ends, and the end of each object.
 
-Standing: beside `grants`, which reads the index. Holds: an object is deleted after its `until` alone, by a clock that
-is trusted, and only in the version that was judged. Thousands of changes at once look at the grants once.
+Standing: beside `grants`, which reads the index. Holds: an object is deleted once its `until` is certainly past at the
+API server, and only in the version that was judged. Thousands of changes at once look at the grants once.
 """
 
 import asyncio
@@ -59,7 +59,11 @@ class RevocationController:
         else:
             self.index.put(parse(body))
             self._changed.set()
-        self._notice(body, gone=gone, early=gone and self._clock.now() < _until(body))
+        self._notice(body, gone=gone, early=gone and self._is_early(body))
+
+    def _is_early(self, body: Object) -> bool:
+        """Tell whether an object that is gone went before its time."""
+        return (self._clock.earliest() or self._clock.now()) < _until(body)
 
     async def run(self) -> None:
         """Queue the grants that may have ended, and delete objects whose time is over, until cancelled."""
@@ -84,7 +88,10 @@ class RevocationController:
                 await asyncio.sleep(0)
 
     async def _delete_past(self) -> None:
-        now = self._clock.now().timestamp()
+        earliest = self._clock.earliest()
+        if earliest is None:
+            return
+        now = earliest.timestamp()
         # By the index, which has read them: to read thousands of objects again at each look would hold up the loop.
         # One that cannot be read has no such time.
         for name in [one.name for one in self.index if one.until and one.until <= now]:

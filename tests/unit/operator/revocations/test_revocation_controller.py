@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
+from hypothesis import example, given, settings, strategies as st
 
 from bailiwick_api.serverclock import ServerClock
 from bailiwick_engine.revocations import PartyRevocation, parse
@@ -29,15 +30,18 @@ AGENT: Final = "system:serviceaccount:agents:crm-agent"
 
 
 class Operator:
-    """The controller, and what it asked for. `ours` is our clock, in seconds ahead of the API server's."""
+    """The controller, and what it asked for. `ours` is our clock, in seconds ahead of the API server's.
 
-    def __init__(self, ours: float = 0.0) -> None:
+    There it is `NOW` and `since` seconds, less than one. Its answers show whole seconds alone.
+    """
+
+    def __init__(self, ours: float = 0.0, since: float = 0.0) -> None:
         self.deletions: list[Object] = []
         self.status = 200
         self.reachable = True
         self.again: list[WorkItem] = []
         self.noticed: list[tuple[str, bool, bool]] = []
-        server = ServerClock(lambda: NOW.timestamp() + ours, lambda: 1000.0)
+        server = ServerClock(lambda: NOW.timestamp() + since + ours, lambda: 1000.0)
         server.record_answer(NOW.timestamp(), 1000.0)
         ticks = Ticks()
         self.grants = Inventory(ticks, lambda _: None)
@@ -95,6 +99,25 @@ async def test_an_object_is_deleted_after_its_until_in_the_version_that_was_judg
     assert (deletion["uid"], deletion["resourceVersion"]) == (name, "7")
     assert operator.noticed[-1] == (name, True, False)
     assert [one.name for one in operator.controller.index] == [kept["metadata"]["name"]]
+
+
+@given(ours=st.floats(-28, 28), since=st.floats(0, 0.999), seconds=st.integers(1, 60))
+@example(ours=28.0, since=0.0, seconds=27)
+@example(ours=0.0, since=0.5, seconds=1)
+@settings(deadline=None, max_examples=40)
+async def test_nobody_is_given_back_before_the_time_at_the_api_server(ours: float, since: float, seconds: int) -> None:
+    operator = Operator(ours, since)
+    operator.take(NOW + timedelta(seconds=seconds))
+    async with running(operator):
+        await asyncio.sleep(0.02)
+    assert operator.deletions == []
+
+
+async def test_one_that_a_person_deletes_in_its_last_second_went_early() -> None:
+    operator = Operator(since=0.5)
+    body = operator.take(NOW + timedelta(seconds=1))
+    operator.controller.objects.forget(body)
+    assert operator.noticed[-1] == (body["metadata"]["name"], True, True)
 
 
 @pytest.mark.parametrize("status", [409, 403, 500])
