@@ -105,10 +105,19 @@ async def test_new_keys_wait_for_their_ration_and_take_none_of_calls(
     for number in range(1, 201):
         replica.keeper.count_denied(denied(named(number)))
     await asyncio.sleep(0.5)
-    assert len(api.objects) == 50
+    assert 50 <= len(api.objects) <= 55
     assert (await replica.reserve(1)).stands
     await asyncio.sleep(20)
     assert len(api.objects) == 201
+
+
+async def test_no_namespace_waits_for_one_whose_objects_are_slow(replica: CountingReplica, api: KeptObjects) -> None:
+    api.seconds = 2.0
+    for number in range(40):
+        replica.keeper.count_denied(denied(named(number)))
+    replica.keeper.count_denied(denied(namespace="small"))
+    await asyncio.sleep(2 * api.seconds + 0.5)
+    assert ("small", need(STRAYS).name) in api.objects
 
 
 async def test_what_waits_is_written_on_a_clean_stop(replica: CountingReplica, api: KeptObjects) -> None:

@@ -17,6 +17,7 @@ from bailiwick_engine.history.needs import ObjectNeed
 from bailiwick_engine.history.state import KeyState
 from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_webhook.history.commits import ChangedState, HistoryCommits
+from bailiwick_webhook.history.places import MOST
 from bailiwick_webhook.history.ports import DeniedCall, HistoryKey, RecordEvent
 from bailiwick_webhook.history.rations import HistoryRations
 from bailiwick_webhook.loglimit import LogLimit
@@ -31,7 +32,8 @@ MOST_WAITING: Final = 1_000
 MOST_OF_NAMESPACE: Final = 250
 PAUSE: Final = 1.0
 """Seconds between two writes of an object."""
-_AT_ONCE: Final = 8
+_AT_ONCE: Final = MOST // 2
+"""Objects of one namespace that are written at a time: half of its places are left to calls that wait."""
 _LAST_SECONDS: Final = 3.0
 """Seconds that are left for what waits when the process ends."""
 
@@ -122,9 +124,10 @@ class DenialCounter:
         self._task = None
 
     async def _write_all(self) -> None:
-        """Write each object once, a few at a time."""
-        places = asyncio.Semaphore(_AT_ONCE)
-        await asyncio.gather(*(self._write(key, places) for key in tuple(self._waiting)))
+        """Write each object once, a few of each namespace at a time, so that none waits for another namespace."""
+        keys = tuple(self._waiting)
+        places = {namespace: asyncio.Semaphore(_AT_ONCE) for namespace, _ in keys}
+        await asyncio.gather(*(self._write(key, places[key[0]]) for key in keys))
 
     async def _write(self, key: HistoryKey, places: asyncio.Semaphore) -> None:
         async with places:

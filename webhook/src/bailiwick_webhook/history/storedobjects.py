@@ -6,7 +6,7 @@ it was written is not trusted; an object that is behind what was seen of it befo
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from msgspec.structs import replace
@@ -18,6 +18,7 @@ from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
 from bailiwick_webhook.history.heldstates import HeldState, HeldStates, hour_of, manifest, parse_held
+from bailiwick_webhook.history.places import HistoryPlaces
 from bailiwick_webhook.history.ports import HistoryKey
 from bailiwick_webhook.history.rations import HistoryRations
 from bailiwick_webhook.loglimit import LogLimit
@@ -59,6 +60,7 @@ class ObjectStore:
     tally: HistoryTally
     clock: Callable[[], float]
     held: HeldStates
+    places: HistoryPlaces = field(default_factory=HistoryPlaces)
 
     def moment(self) -> ClockBounds | HistoryCause:
         """Return what time it is, or why nothing can be read or counted now."""
@@ -68,6 +70,14 @@ class ObjectStore:
 
     async def read(self, key: HistoryKey, empty: KeyState) -> HeldState | HistoryCause:
         """Read an object, and hold its state. `empty`: its state if there is none."""
+        if not await self.places.take(key[0]):
+            return HistoryCause.RATION
+        try:
+            return await self._read(key, empty)
+        finally:
+            self.places.put_back(key[0])
+
+    async def _read(self, key: HistoryKey, empty: KeyState) -> HeldState | HistoryCause:
         before = self.moment()
         if isinstance(before, HistoryCause):
             return before
@@ -114,6 +124,23 @@ class ObjectStore:
 
         It takes the turn of a write that its caller has. After any other cause than RATION the write may have happened.
         """
+        if not await self.places.take(key[0]):
+            return HistoryCause.RATION
+        try:
+            return await self._write(key, held, state, definitions, crowded=crowded, waits=waits)
+        finally:
+            self.places.put_back(key[0])
+
+    async def _write(
+        self,
+        key: HistoryKey,
+        held: HeldState,
+        state: KeyState,
+        definitions: Iterable[CompiledHistory],
+        *,
+        crowded: bool,
+        waits: bool,
+    ) -> HeldState | HistoryCause | None:
         if held.version is None and not self.rations.take_new_key(key[0], waits=waits):
             return HistoryCause.RATION
         label = keep_until(state, definitions)
