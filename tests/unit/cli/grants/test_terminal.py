@@ -68,7 +68,7 @@ def test_no_line_of_a_request_is_wider_than_the_terminal_and_none_is_lost(drawn:
 def begun(lines: Sequence[str], columns: int) -> Iterator[str]:
     """Yield how each line begins at this width; what it goes on in begins with spaces."""
     for line in lines:
-        yield read([*output.fold([(line, "")], columns, " ")])[0]
+        yield read([next(output.fold([(line, "")], columns, " "))])[0]
 
 
 @settings(max_examples=15)
