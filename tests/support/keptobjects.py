@@ -4,7 +4,6 @@ Holds: for what a real server cannot be made to show: an answer that is lost, on
 """
 
 import asyncio
-import copy
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any
 
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
-from support.objects import Object
+from support.objects import Object, received
 
 
 def lost() -> None:
@@ -43,7 +42,7 @@ class KeptObjects:
     async def read_history(self, namespace: str, name: str) -> ApiResponse:
         await self._begin("GET")
         found = self.objects.get((namespace, name))
-        answer = ApiResponse(404, {}) if found is None else ApiResponse(200, copy.deepcopy(found))
+        answer = ApiResponse(404, {}) if found is None else ApiResponse(200, received(found))
         return await self._end("GET", answer)
 
     async def create_history(self, manifest: Mapping[str, Any]) -> ApiResponse:
@@ -66,11 +65,11 @@ class KeptObjects:
         return await self._end("PUT", answer)
 
     def _put(self, key: tuple[str, str], manifest: Mapping[str, Any]) -> ApiResponse:
-        stored: Object = copy.deepcopy(dict(manifest))
+        stored = received(dict(manifest))
         stored["metadata"] |= {"resourceVersion": f"{next(self.versions)}"}
         stored["metadata"].setdefault("uid", f"uid-{next(self.versions)}")
         self.objects[key] = stored
-        return ApiResponse(200, copy.deepcopy(stored))
+        return ApiResponse(200, received(stored))
 
     async def _begin(self, method: str) -> None:
         self.requests.append(method)

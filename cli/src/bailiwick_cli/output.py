@@ -3,7 +3,6 @@
 Holds: data goes to stdout, and talk to stderr (`display`); no colour without a terminal, nor with NO_COLOR.
 """
 
-import bisect
 import itertools
 import json
 import os
@@ -70,10 +69,12 @@ def _units(text: str) -> Iterator[str]:
 
 def _end(units: Sequence[tuple[str, str]], room: int) -> int:
     """Return how many units fit: all, or up to the last space of the second half, or as many as there is room for."""
-    used = list(itertools.accumulate(cell_len(unit) for unit, _ in units))
-    if used[-1] <= room:
+    used = itertools.accumulate(cell_len(unit) for unit, _ in units)
+    # Looked for from here on and no further: a text of a thousand lines would be measured a thousand times.
+    beyond = next((at for at, width in enumerate(used) if width > room), None)
+    if beyond is None:
         return len(units)
-    fitting = max(1, bisect.bisect_right(used, room))
+    fitting = max(1, beyond)
     return next((at for at in range(fitting, fitting // 2, -1) if units[at][0] == " "), fitting)
 
 

@@ -3,9 +3,11 @@
 Holds: for what a real server cannot be made to show, a crash at one exact request. Everything else is tested on one.
 """
 
-import copy
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Final
+
+import orjson
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP
 from bailiwick_api.manifests.canary import canary, probes
@@ -17,11 +19,17 @@ from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest, Method
 from bailiwick_operator.kube import GRANTS_PATH, OperatorClient
 from support.guards.shippedobjects import as_stored
-from support.objects import Object
+from support.objects import Object, received
 from support.transport import FakeTransport
 from unit.operator.cases import INSTALLATION, NOW
 
 CONFIG_MAPS = f"/api/v1/namespaces/{INSTALLATION.namespace}/configmaps"
+_PATHS: Final = paths(INSTALLATION)
+_COLLECTIONS: Final = {path.rpartition("/")[0] for path in _PATHS}
+# Written once, and read for each server: a law has hundreds of them.
+_SHIPPED: Final = orjson.dumps(
+    {path: as_stored(document, path) for path, document in zip(_PATHS, shipped_fingerprint(INSTALLATION), strict=True)}
+)
 
 
 class Crash(BaseException):
@@ -47,9 +55,7 @@ class FakeApi:
         self.transport = FakeTransport(self._answer)
         self.client = OperatorClient(self.transport, lambda: self.leading)
         self.revision = 100
-        self.guards: dict[str, Object] = {}
-        for path, document in zip(paths(INSTALLATION), shipped_fingerprint(INSTALLATION), strict=True):
-            self.guards[path] = as_stored(document, path)
+        self.guards: dict[str, Object] = orjson.loads(_SHIPPED)
         self.routes = api_services()
         self.routes_answer: ApiResponse | None = None
         self.config_map_answer: ApiResponse | None = None
@@ -76,14 +82,14 @@ class FakeApi:
             **body["metadata"],
             "resourceVersion": str(self.revision),
         }
-        stored = {**copy.deepcopy(body), "metadata": metadata}
+        stored = {**received(body), "metadata": metadata}
         self.grants[metadata["namespace"], metadata["name"]] = stored
         return stored
 
     def touch_guard(self, index: int = 1) -> None:
         """Loosen a guard and put it back: its generation has moved on by two."""
         self.revision += 2
-        metadata = self.guards[paths(INSTALLATION)[index]]["metadata"]
+        metadata = self.guards[_PATHS[index]]["metadata"]
         metadata["generation"] += 2
         metadata["resourceVersion"] = str(self.revision)
 
@@ -110,7 +116,7 @@ class FakeApi:
         if path == GRANTS_PATH:
             listed = {
                 "metadata": {"resourceVersion": str(self.revision)},
-                "items": copy.deepcopy([*self.grants.values()]),
+                "items": [*map(received, self.grants.values())],
             }
             return ApiResponse(HTTPStatus.OK, listed)
         if path.startswith("/apis/bailiwick.dev") and "/namespaces/" in path:
@@ -120,7 +126,7 @@ class FakeApi:
             found = {"items": [*self.routes.values()]}
             if self.routes_answer is not None:
                 return self.routes_answer
-        if path in {guard.rpartition("/")[0] for guard in paths(INSTALLATION)}:
+        if path in _COLLECTIONS:
             items = [
                 {"metadata": body["metadata"]}
                 for guard, body in self.guards.items()
@@ -129,14 +135,12 @@ class FakeApi:
             if path == definitions.PATH:
                 theirs = ("widgets.example.com", *self.foreign)
                 items += [{"metadata": {"name": name, "uid": name, "resourceVersion": "1"}} for name in theirs]
-            found = {"metadata": {"resourceVersion": "1"}, "items": copy.deepcopy(items)}
+            found = {"metadata": {"resourceVersion": "1"}, "items": items}
         if path == f"{CONFIG_MAPS}/{GUARD_CONFIG_MAP}":
             if self.config_map_answer is not None:
                 return self.config_map_answer
             found = self.config_map
-        return (
-            ApiResponse(HTTPStatus.NOT_FOUND, {}) if found is None else ApiResponse(HTTPStatus.OK, copy.deepcopy(found))
-        )
+        return ApiResponse(HTTPStatus.NOT_FOUND, {}) if found is None else ApiResponse(HTTPStatus.OK, received(found))
 
     def _get_grant(self, path: str) -> ApiResponse:
         _, _, rest = path.partition("/namespaces/")
@@ -144,11 +148,9 @@ class FakeApi:
         if name:
             found = self.grants.get((namespace, name[0]))
             return (
-                ApiResponse(HTTPStatus.NOT_FOUND, {})
-                if found is None
-                else ApiResponse(HTTPStatus.OK, copy.deepcopy(found))
+                ApiResponse(HTTPStatus.NOT_FOUND, {}) if found is None else ApiResponse(HTTPStatus.OK, received(found))
             )
-        items = [copy.deepcopy(grant) for (where, _), grant in self.grants.items() if where == namespace]
+        items = [received(grant) for (where, _), grant in self.grants.items() if where == namespace]
         more = {"continue": "more"} if len(items) > PER_NAMESPACE else {}
         return ApiResponse(HTTPStatus.OK, {"metadata": more, "items": items[:PER_NAMESPACE]})
 
@@ -172,7 +174,7 @@ class FakeApi:
                 return ApiResponse(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
             self.revision += 1
             self.config_map = {**body, "metadata": {**body["metadata"], "resourceVersion": str(self.revision)}}
-            return ApiResponse(HTTPStatus.OK, copy.deepcopy(self.config_map))
+            return ApiResponse(HTTPStatus.OK, received(self.config_map))
         assert (method, path.rpartition("/")[2]) == ("PATCH", "status")
         key = (body["metadata"]["namespace"], body["metadata"]["name"])
         if (refusal := self.unwritable.get(key[1])) is not None:
@@ -184,4 +186,4 @@ class FakeApi:
             return ApiResponse(HTTPStatus.NOT_FOUND, {})
         if found["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
             return ApiResponse(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
-        return ApiResponse(HTTPStatus.OK, copy.deepcopy(self.store({**found, "status": body["status"]})))
+        return ApiResponse(HTTPStatus.OK, received(self.store({**found, "status": body["status"]})))

@@ -8,16 +8,15 @@ resourceVersion takes its place. No start of an API server changes either.
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from hashlib import sha256
 from typing import Any, Final
 
 import orjson
-import rfc8785
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.manifests.crds import group_definitions
 from bailiwick_api.manifests.guards import guards
 from bailiwick_engine.approval import apiroutes, definitions
+from bailiwick_engine.canonicaljson import sha256
 
 Object = Mapping[str, Any]
 
@@ -76,7 +75,7 @@ def fingerprint(objects: Iterable[Object]) -> str:
         for document in objects
     ]
     entries.sort(key=lambda entry: (entry["kind"], entry["name"]))
-    return f"sha256:{sha256(rfc8785.dumps(entries)).hexdigest()}"
+    return sha256(entries)
 
 
 def _revision(document: Object) -> Object:

@@ -49,6 +49,18 @@ def test_a_line_that_is_folded_fits_and_is_the_same_text(text: str, columns: int
     assert not any(line.endswith(" ") for line in (first, *more))
 
 
+def test_a_text_is_measured_no_more_often_the_more_lines_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[str] = []
+
+    def measure(text: str) -> int:
+        measured.append(text)
+        return cell_len(text)
+
+    monkeypatch.setattr(output, "cell_len", measure)
+    assert len([*output.fold([("x" * 10_000, "")], 24, "  ")]) > 400
+    assert len(measured) < 3 * 10_000
+
+
 @settings(max_examples=15)
 @given(drawn=hostile_grants(most=3))
 def test_no_line_of_a_request_is_wider_than_the_terminal_and_none_is_lost(drawn: HostileGrant) -> None:
@@ -68,7 +80,7 @@ def test_no_line_of_a_request_is_wider_than_the_terminal_and_none_is_lost(drawn:
 def begun(lines: Sequence[str], columns: int) -> Iterator[str]:
     """Yield how each line begins at this width; what it goes on in begins with spaces."""
     for line in lines:
-        yield read([*output.fold([(line, "")], columns, " ")])[0]
+        yield read([next(output.fold([(line, "")], columns, " "))])[0]
 
 
 @settings(max_examples=15)

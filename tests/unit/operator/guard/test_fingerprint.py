@@ -1,10 +1,12 @@
 """The fingerprint of the guards: what is in it, and what counts as not shipped."""
 
 import copy
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import rfc8785
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.manifests.crds import OUR_CRDS
@@ -47,9 +49,20 @@ class TestTheFingerprint:
     def test_changes_when_one_is_missing(self) -> None:
         assert fingerprint(stored()[1:]) != fingerprint(stored())
 
-    def test_is_a_digest(self) -> None:
-        assert fingerprint(stored()).startswith("sha256:")
-        assert len(fingerprint(stored())) == len("sha256:") + 64
+    def test_is_the_digest_that_other_versions_recorded(self) -> None:
+        # A record that differs makes reviews void, so an upgrade must not change how it is spelled.
+        entries = [
+            {
+                "kind": document["kind"],
+                "name": document["metadata"]["name"],
+                "uid": document["metadata"]["uid"],
+                **({"resourceVersion": "1"} if document["kind"] == DEFINITION else {"generation": 1}),
+                "spec": document["spec"],
+            }
+            for document in stored()
+        ]
+        entries.sort(key=lambda entry: (entry["kind"], entry["name"]))
+        assert fingerprint(stored()) == f"sha256:{hashlib.sha256(rfc8785.dumps(entries)).hexdigest()}"
 
 
 class TestDeviations:

@@ -1,7 +1,6 @@
 """The guards by their versions: what is read whole and when, and that it is always what stands at the API server."""
 
 import asyncio
-import copy
 from http import HTTPStatus
 from typing import Final
 
@@ -13,7 +12,7 @@ from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest
 from bailiwick_operator.guard.guardreader import WHOLE_SECONDS, GuardReader
 from bailiwick_operator.kube import OperatorClient, RefusedError
-from support.objects import Object
+from support.objects import Object, received
 from support.transport import FakeTransport
 from unit.operator.cases import INSTALLATION
 from unit.operator.fakeapi import FakeApi
@@ -33,7 +32,7 @@ class Guards:
 
     def __init__(self) -> None:
         self.api = FakeApi()
-        self.shipped = copy.deepcopy(self.api.guards)
+        self.shipped = received(self.api.guards)
         self.now = 0.0
         self.whole: list[str] = []
         self.reader = GuardReader(OperatorClient(self.api.transport, lambda: True), INSTALLATION, lambda: self.now)
@@ -52,7 +51,7 @@ class Guards:
     def create_again(self, path: str) -> None:
         # Of another uid. Its version may be any, also the one that the earlier one had.
         self.delete(path)
-        body = self.api.guards[path] = copy.deepcopy(self.shipped[path])
+        body = self.api.guards[path] = received(self.shipped[path])
         self.api.revision += 1
         body["metadata"]["uid"] = f"uid-{self.api.revision}"
         body["spec"] = {"revision": self.api.revision}
@@ -91,7 +90,7 @@ def test_what_is_read_is_what_stands_there_however_it_came_about(steps: list[tup
                     meanwhile = path
                 case _:
                     pass
-            before = copy.deepcopy(guards.stored())
+            before = [*map(received, guards.stored())]
             read = await guards.read(meanwhile=meanwhile)
             after = guards.stored()
             assert len(read) == len(after) == len(before)

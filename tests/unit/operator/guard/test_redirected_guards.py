@@ -22,7 +22,7 @@ from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.guard.prover import Prover, UnprovenError
 from bailiwick_operator.kube import GRANTS_PATH, OperatorClient
 from bailiwick_operator.loop.inventory import Ticks
-from support.objects import Object
+from support.objects import Object, received
 from support.transport import FakeTransport
 from unit.operator.cases import INSTALLATION, active, grant, right_clock
 from unit.operator.fakeapi import FakeApi
@@ -45,7 +45,7 @@ class RedirectingTransport(FakeTransport):
 
     def __init__(self, api: FakeApi, turns: Iterable[int] = (0,), *, old_versions: bool = False) -> None:
         super().__init__(api.transport.answer)
-        self._api, self._shipped, self._old_versions = api, copy.deepcopy(api.guards), old_versions
+        self._api, self._shipped, self._old_versions = api, received(api.guards), old_versions
         self._turns = itertools.cycle(turns)
         self._moments: Iterator[int] = iter(())
         self._left: int | None = None
@@ -78,7 +78,7 @@ class RedirectingTransport(FakeTransport):
     def redirect_or_put_back(self) -> None:
         self._redirected = not self._redirected
         for name in ROUTES:
-            route = copy.deepcopy(self._api.routes[name])
+            route = received(self._api.routes[name])
             self._api.revision += 1
             route["metadata"]["resourceVersion"] = str(self._api.revision)
             route["spec"]["service"] = {"namespace": "x", "name": "y"} if self._redirected else None
@@ -97,17 +97,19 @@ class RedirectingTransport(FakeTransport):
 
     def _other(self, path: str) -> ApiResponse | None:
         if path in PATHS:
-            return ApiResponse(HTTPStatus.OK, self._claimed(path, old=False))
+            whole = received(self._shipped[path]) | {"metadata": self._claimed(path, old=False)}
+            return ApiResponse(HTTPStatus.OK, whole)
         if path not in COLLECTIONS:
             return None
         claimed = [self._claimed(guard, old=self._old_versions) for guard in PATHS if guard.rpartition("/")[0] == path]
-        items = [{"metadata": body["metadata"]} for body in claimed]
+        items = [{"metadata": metadata} for metadata in claimed]
         return ApiResponse(HTTPStatus.OK, {"metadata": {"resourceVersion": "1"}, "items": items})
 
     def _claimed(self, path: str, *, old: bool) -> Object:
-        claimed = copy.deepcopy(self._shipped[path])
+        """Return the metadata that the other server shows of a guard."""
+        claimed = received(self._shipped[path]["metadata"])
         if not old:
-            claimed["metadata"]["resourceVersion"] = self._api.guards[path]["metadata"]["resourceVersion"]
+            claimed["resourceVersion"] = self._api.guards[path]["metadata"]["resourceVersion"]
         return claimed
 
 

@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import json
+import time
+from collections.abc import Callable
 from typing import Final
 
 import pytest
@@ -18,8 +20,11 @@ from bailiwick_webhook.pipeline.outcomes import CallReport
 from support.keptobjects import KeptObjects, lost
 from support.objects import Object, rule
 from support.pdp.alone import KeptRecords
+from support.virtualtime import VirtualTime, virtual_time
 from unit.engine.cases import ENFORCER
 from unit.webhook.pipeline.test_histories import CountingPoint, counting
+
+__all__ = ["virtual_time"]
 
 BACKUPS: Final = {
     "name": "backups",
@@ -37,8 +42,14 @@ EXPORT: Final = rule("export", actions=["customers.export"])
 OF: Final = ("crm", "crm-api")
 
 
-def point_of(api: KeptObjects, *histories: Object, records: KeptRecords | None = None) -> CountingPoint:
-    return CountingPoint(api, counting(EXPORT, WIPE, histories=histories or (BACKUPS, FAILURES)), records=records)
+def point_of(
+    api: KeptObjects,
+    *histories: Object,
+    records: KeptRecords | None = None,
+    now: Callable[[], float] = time.monotonic,
+) -> CountingPoint:
+    counted = counting(EXPORT, WIPE, histories=histories or (BACKUPS, FAILURES))
+    return CountingPoint(api, counted, records=records, now=now)
 
 
 def handle_of(decision: Decision) -> EntryHandle:
@@ -64,8 +75,8 @@ def api() -> KeptObjects:
 
 
 @pytest.fixture
-def point(api: KeptObjects) -> CountingPoint:
-    return point_of(api)
+def point(api: KeptObjects, virtual_time: VirtualTime) -> CountingPoint:
+    return point_of(api, now=virtual_time.monotonic)
 
 
 class TestAReport:
@@ -87,9 +98,9 @@ class TestAReport:
         assert point.counted == 1
 
     async def test_counts_once_over_another_replica_that_saw_nothing(
-        self, point: CountingPoint, api: KeptObjects
+        self, point: CountingPoint, api: KeptObjects, virtual_time: VirtualTime
     ) -> None:
-        other = point_of(api)
+        other = point_of(api, now=virtual_time.monotonic)
         await other.ask()
         decision = await point.ask()
         assert await report(other, decision) is OutcomeResult.SUCCEEDED
@@ -164,8 +175,10 @@ class TestAReport:
         point.proven = False
         assert await report(point, decision) is OutcomeResult.UNAVAILABLE
 
-    async def test_counts_once_of_many_at_a_time(self, point: CountingPoint, api: KeptObjects) -> None:
-        decision, other = await point.ask(), point_of(api)
+    async def test_counts_once_of_many_at_a_time(
+        self, point: CountingPoint, api: KeptObjects, virtual_time: VirtualTime
+    ) -> None:
+        decision, other = await point.ask(), point_of(api, now=virtual_time.monotonic)
         results = await asyncio.gather(*(report(where, decision) for where in (point, other) for _ in range(20)))
         assert results.count(OutcomeResult.SUCCEEDED) == 1
         assert set(results) == {OutcomeResult.SUCCEEDED, OutcomeResult.REPEATED}
@@ -173,7 +186,9 @@ class TestAReport:
 
 
 class TestAnAnswer:
-    async def test_has_a_handle_only_where_an_outcome_counts(self, point: CountingPoint, api: KeptObjects) -> None:
+    async def test_has_a_handle_only_where_an_outcome_counts(
+        self, point: CountingPoint, api: KeptObjects, virtual_time: VirtualTime
+    ) -> None:
         decision = await point.ask()
         told = messages.answer(decision, "https://pdp", {})["context"]["outcome"]
         assert told.keys() == {"handle", "until"}
@@ -181,7 +196,7 @@ class TestAnAnswer:
         for other in (await point.ask("customers.wipe"), await point.ask("customers.list")):
             assert "outcome" not in messages.answer(other, "https://pdp", {})["context"]
         allowed = {**BACKUPS, "counts": {"actions": ["customers.export"]}}
-        plain = await point_of(api, allowed).ask()
+        plain = await point_of(api, allowed, now=virtual_time.monotonic).ask()
         assert "outcome" not in messages.answer(plain, "https://pdp", {})["context"]
 
     async def test_of_a_call_that_is_sent_again_has_a_handle_of_the_same_entry(self, point: CountingPoint) -> None:
