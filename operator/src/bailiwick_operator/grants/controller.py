@@ -93,6 +93,7 @@ class GrantController:
                 self._guard.reviewers.trust,
                 timed=timed,
                 revocations=self._revocations,
+                earliest=earliest,
             )
             outcome = approvalgrant.reconcile(seen.body, observed, self._clock.now())
         except approvalgrant.UnreadableGrantError as error:

@@ -16,6 +16,7 @@ from bailiwick_engine.budget.ledger import Excess, Limit
 from bailiwick_engine.compile.acceptance import CompilationSummary, judge
 from bailiwick_engine.compile.policies import policy_ref
 from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS
+from bailiwick_engine.signatures.sshsig import write_signature
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest
 from bailiwick_operator.grants.controller import GrantBarriers, GrantController
@@ -31,7 +32,8 @@ from bailiwick_operator.loop.status import Writer
 from bailiwick_operator.loop.waitlist import WaitList
 from bailiwick_operator.loop.workqueue import RetryError, WorkItem
 from bailiwick_operator.reconcile.retention import RetentionPeriods
-from support.objects import AGENT, ENDPOINT, Object, changed, gated_rule, later, policy, settings
+from support.objects import AGENT, ENDPOINT, Object, changed, gated_rule, later, policy, settings, step
+from support.signatures.keys import RP_ID, SecurityKey, entry_line, statement_of, trust_in
 from support.transport import FakeTransport
 from unit.operator.cases import INSTALLATION, RESOLVED, active, by_hand, condition, grant, right_clock, stored
 
@@ -359,6 +361,25 @@ class TestProof:
         body = changed(grant("dave", pendingUntilTime=later(hours=1)), "spec.request.steps", "none")
         assert await leader.look(body) == {}
         assert leader.api.asked == []
+
+
+class TestSignedReviews:
+    @pytest.mark.invariant(30)
+    @pytest.mark.parametrize("ours", [-28.0, 0.0, 28.0])
+    @pytest.mark.parametrize(("begins", "counted"), [(25, None), (-2, "dave")])
+    async def test_count_no_key_before_it_begins_at_the_api_server(
+        self, leader: Leader, begins: float, counted: str | None, ours: float
+    ) -> None:
+        key = SecurityKey.make(RP_ID)
+        since = (datetime.now(UTC) + timedelta(seconds=begins)).strftime("%Y%m%d%H%M%SZ")
+        leader.guard.reviewers.trust = trust_in(entry_line("dave", key.public, f',valid-after="{since}"'))
+        leader.shift = ours
+        steps = [step(signature="Required")]
+        body = grant("dave", pendingUntilTime=later(hours=1), status={"phase": "Pending"}, steps=steps)
+        (given,) = body["spec"]["reviews"]
+        given["signature"] = write_signature(key.assertion(statement_of(body, given)))
+        status = await leader.look(body)
+        assert [one["reviewer"] for one in status.get("counted", ())] == ([] if counted is None else [counted])
 
 
 class TestRetention:
