@@ -53,8 +53,8 @@ class Clock:
         """Return the earliest time; None while the clock is not `trusted`, and then nothing ends by it."""
         earliest = self.earliest()
         if earliest is None:
-            # A clock that was set and put back before `trusted` looks is not trusted either, or nobody would call again
-            # whoever got no time here.
+            # A clock that was set, and put back before `trusted` looks, is not trusted either: a caller that gets no
+            # time waits, and `take_waiters` must know of it.
             self._apart_at = self.monotonic()
         return earliest if self.trusted else None
 
