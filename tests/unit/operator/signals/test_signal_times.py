@@ -34,7 +34,7 @@ JUMPS: Final = [-400 * DAY, -DAY, -60.0, 60.0, DAY, 31 * DAY, 400 * DAY]
 """By how many seconds an API server's clock is off at once."""
 
 
-class Stored:
+class SignalTimesWorld:
     """What the operator's store makes of signals at `NOW` and `since` seconds, with our clock ahead by `ours`.
 
     `jump`: an API server answers whose clock is off by that.
@@ -64,7 +64,7 @@ class Stored:
 
 async def kept_for_an_ended_hold(ago: float) -> RevocationServer:
     """Return what is stored of a hold that ended so many seconds ago."""
-    right = Stored()
+    right = SignalTimesWorld()
     await right.arrive(ago + 60, hold=True)
     await right.arrive(ago, hold=False)
     return right.server
@@ -77,7 +77,7 @@ async def kept_for_an_ended_hold(ago: float) -> RevocationServer:
 async def test_nothing_is_tidied_away_before_the_last_token_from_before_is_over(
     ours: float, since: float, left: int
 ) -> None:
-    now = Stored(ours, since)
+    now = SignalTimesWorld(ours, since)
     now.server = await kept_for_an_ended_hold(SPARE - left)
     await now.store.tidy()
     assert len(now.server.objects) == 1
@@ -85,7 +85,7 @@ async def test_nothing_is_tidied_away_before_the_last_token_from_before_is_over(
 
 @pytest.mark.parametrize(("ours", "since"), CLOCKS)
 async def test_what_has_served_is_tidied_away_whatever_our_clock_says(ours: float, since: float) -> None:
-    now = Stored(ours, since)
+    now = SignalTimesWorld(ours, since)
     now.server = await kept_for_an_ended_hold(SPARE + 2)
     await now.store.tidy()
     assert now.server.objects == {}
@@ -94,14 +94,14 @@ async def test_what_has_served_is_tidied_away_whatever_our_clock_says(ours: floa
 @pytest.mark.parametrize("ago", [200.0, SPARE + 2])
 @pytest.mark.parametrize("jump", JUMPS)
 async def test_while_the_clocks_are_apart_nothing_is_tidied_away(jump: float, ago: float) -> None:
-    now = Stored(jump=jump)
+    now = SignalTimesWorld(jump=jump)
     now.server = await kept_for_an_ended_hold(ago)
     await now.store.tidy()
     assert len(now.server.objects) == 1
 
 
 async def test_nothing_is_tidied_away_before_the_clocks_have_agreed_for_a_while() -> None:
-    now = Stored()
+    now = SignalTimesWorld()
     now.clock._apart_at = 999.0
     now.server = await kept_for_an_ended_hold(SPARE + 2)
     await now.store.tidy()
@@ -110,7 +110,7 @@ async def test_nothing_is_tidied_away_before_the_clocks_have_agreed_for_a_while(
 
 @pytest.mark.parametrize("jump", JUMPS)
 async def test_a_hold_that_arrives_while_the_clocks_are_apart_holds(jump: float) -> None:
-    now = Stored(jump=jump)
+    now = SignalTimesWorld(jump=jump)
     await now.arrive(5, hold=True)
     assert now.server.spec().hold
 
@@ -120,6 +120,6 @@ async def test_a_hold_that_arrives_while_the_clocks_are_apart_holds(jump: float)
 async def test_a_hold_that_arrives_late_holds_until_it_is_over_at_the_api_server(
     ours: float, since: float, left: float, held: bool
 ) -> None:
-    now = Stored(ours, since)
+    now = SignalTimesWorld(ours, since)
     await now.arrive(HOLD.total_seconds() - left, hold=True)
     assert now.server.spec().hold is held
