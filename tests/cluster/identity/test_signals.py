@@ -193,7 +193,13 @@ async def test_the_definition_accepts_every_change_that_signals_make_in_any_orde
     with TokenFile(signalled.stack.cluster, account, tmp_path / "token") as token:
         transport = HttpTransport(from_kubeconfig(token.write_kubeconfig()), 10.0, "test")
         terms = RevocationTerms("corp", timedelta(hours=1))
-        store = SignalStore(OperatorClient(transport, lambda: True), terms, now=lambda: now, clock=time.monotonic)
+        store = SignalStore(
+            OperatorClient(transport, lambda: True),
+            terms,
+            now=lambda: now,
+            earliest=lambda: now,
+            clock=time.monotonic,
+        )
         try:
             for number, order in enumerate(permutations(enumerate(KINDS))):
                 outcomes = [

@@ -50,9 +50,14 @@ class ReviewerKey:
     before: float | None = None
     comment: str = ""
 
-    def in_time(self, now: float) -> bool:
-        """Tell whether the key counts at a time."""
-        return (self.after is None or self.after <= now) and (self.before is None or now < self.before)
+    def in_time(self, now: float, earliest: float | None = None) -> bool:
+        """Tell whether the key counts at a time.
+
+        `earliest`: the earliest time that it can be, where `now` is the latest: the key has begun by the one and not
+        ended by the other. None: the time is known, and is `now`.
+        """
+        begun = self.after is None or self.after <= (now if earliest is None else earliest)
+        return begun and (self.before is None or now < self.before)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,11 +39,17 @@ def asks_signature(step: GrantStep, review: Review) -> bool:
 
 
 def signature_problem(
-    grant: ReviewedGrant, review: Review, step: GrantStep, trust: ReviewerTrust, now: float
+    grant: ReviewedGrant,
+    review: Review,
+    step: GrantStep,
+    trust: ReviewerTrust,
+    now: float,
+    *,
+    earliest: float | None = None,
 ) -> str | None:
     """Return why a review does not count for want of a signature, for a person; None where nothing is wrong.
 
-    `now`: seconds since the epoch; to look back, when the review was counted.
+    `now`: seconds since the epoch; to look back, when the review was counted. `earliest`: as of `ReviewerKey.in_time`.
     """
     if not asks_signature(step, review):
         return None
@@ -56,14 +62,22 @@ def signature_problem(
         trust,
         now,
         verified_user=step.signature == "Required",
+        earliest=earliest,
     )
 
 
 def signed_review_problem(
-    grant: ReviewedGrant, review: SignedReview, text: str, trust: ReviewerTrust, now: float, *, verified_user: bool
+    grant: ReviewedGrant,
+    review: SignedReview,
+    text: str,
+    trust: ReviewerTrust,
+    now: float,
+    *,
+    verified_user: bool,
+    earliest: float | None = None,
 ) -> str | None:
     """Return why this signature over a review does not count; None where it does."""
-    if (problem := enrolment_problem(review.reviewer, text, trust, now)) is not None:
+    if (problem := enrolment_problem(review.reviewer, text, trust, now, earliest)) is not None:
         return problem
     try:
         statement = review_statement(grant, review)
@@ -72,8 +86,13 @@ def signed_review_problem(
     return statement_problem(text, statement, trust.origins, verified_user=verified_user)
 
 
-def enrolment_problem(reviewer: str, text: str, trust: ReviewerTrust, now: float) -> str | None:
-    """Return why the key of a signature is not one of this reviewer's at this time; None where it is."""
+def enrolment_problem(
+    reviewer: str, text: str, trust: ReviewerTrust, now: float, earliest: float | None = None
+) -> str | None:
+    """Return why the key of a signature is not one of this reviewer's at this time; None where it is.
+
+    `earliest`: as of `ReviewerKey.in_time`.
+    """
     if trust.keys is None:
         return f"the reviewers' keys cannot be used: {trust.problem}"
     if trust.keys.expires <= now:
@@ -85,7 +104,7 @@ def enrolment_problem(reviewer: str, text: str, trust: ReviewerTrust, now: float
     entry = trust.keys.key_of(reviewer, key)
     if entry is None:
         return f"key {key.fingerprint} is not enrolled for {reviewer}: a registrar must enrol it"
-    if not entry.in_time(now):
+    if not entry.in_time(now, earliest):
         return f"key {key.fingerprint} of {reviewer} is not valid at this time: sign with another enrolled key"
     return None
 

@@ -2,7 +2,8 @@
 
 Holds: reviews count, and grants become active, only after a proof of the guard; a grant is deleted only as the very
 version that was judged to have ended, and the canary is never touched; while the clock is not trusted nothing is
-counted, approved, expired or deleted, and grants that wait for the clock are reconciled again when it is trusted.
+counted, approved, expired or deleted, and grants that wait for the clock are reconciled again when it is trusted. What
+a grant gives ends by the latest time that it can be; what a denial or a limit holds back goes by the earliest.
 """
 
 from collections.abc import Callable
@@ -83,7 +84,8 @@ class GrantController:
         try:
             resolution = await self._resolution(work, seen, carriers, proven=proven)
             # After the last await, so that the clock cannot be set between this check and the judgement.
-            timed = self._timed(work)
+            earliest = self._earliest(work)
+            timed = earliest is not None
             observed = approvalgrant.GrantObservation(
                 proven,
                 self._installation.is_person,
@@ -91,6 +93,7 @@ class GrantController:
                 self._guard.reviewers.trust,
                 timed=timed,
                 revocations=self._revocations,
+                earliest=earliest,
             )
             outcome = approvalgrant.reconcile(seen.body, observed, self._clock.now())
         except approvalgrant.UnreadableGrantError as error:
@@ -107,8 +110,8 @@ class GrantController:
         if outcome.status is not None:
             # The write comes back as a newer version, and only that one may be deleted.
             await self._writer.write("ApprovalGrant", self._grants, seen, outcome.status)
-        elif timed:
-            kept_until = await self._retain(seen)
+        elif earliest is not None:
+            kept_until = await self._retain(seen, earliest)
             wake = kept_until if kept_until is not None else wake
         self._expiries.set(work, wake if timed else None)
 
@@ -117,11 +120,11 @@ class GrantController:
         metadata = seen.body["metadata"]
         return self._guard.void.holds(metadata["namespace"], metadata["uid"])
 
-    def _timed(self, work: WorkItem) -> bool:
-        """Tell whether this may be judged by the time; if not, it is queued once it may."""
-        trusted = self._clock.trusted
-        (self._untimed.discard if trusted else self._untimed.add)(work)
-        return trusted
+    def _earliest(self, work: WorkItem) -> datetime | None:
+        """Return the earliest time; None: this may not be judged by the time, and is queued once it may."""
+        earliest = self._clock.trusted_earliest()
+        (self._untimed.add if earliest is None else self._untimed.discard)(work)
+        return earliest
 
     async def _resolution(
         self, work: WorkItem, seen: ObservedObject, carriers: Callable[[str, str], tuple[Key, ...]], *, proven: bool
@@ -135,14 +138,13 @@ class GrantController:
         if not proven and (seen.body.get("status") or {}).get("phase") != "Pending":
             return None
         key, carried = Key(work.namespace, work.name), carriers(work.namespace, request.endpoint)
-        return await self._resolver.resolution(key, request, carried, self._trusted_now)
+        return await self._resolver.resolution(key, request, carried, self._clock.trusted_earliest)
 
-    def _trusted_now(self) -> float | None:
-        """Return the time of day in seconds since the epoch; None while the clock is not trusted."""
-        return self._clock.now().timestamp() if self._clock.trusted else None
+    async def _retain(self, seen: ObservedObject, earliest: datetime) -> datetime | None:
+        """Delete a grant that was kept for long enough; return when to look again, None where it is not over.
 
-    async def _retain(self, seen: ObservedObject) -> datetime | None:
-        """Delete a grant that was kept for long enough; return until when it is kept, None where it is not over."""
+        It is kept until its time is certainly over: with a denial, its cool-down would go.
+        """
         grant = retention.ended_grant(seen.body)
         if grant is None:
             return None
@@ -151,8 +153,9 @@ class GrantController:
                 WorkItem("ApprovalGrant", pushed.namespace, pushed.name), self._kept.deletion_time(pushed)
             )
         until, now = self._kept.deletion_time(grant), self._clock.now()
-        if now < until:
-            return until
+        if earliest < until:
+            # Times come up by the latest: one that is over by that alone would come up at once, again and again.
+            return max(until, now + _MOVED)
         gone = await self._writer.delete(self._grants, seen)
         return None if gone else now + _MOVED
 

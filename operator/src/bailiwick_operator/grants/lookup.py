@@ -8,6 +8,7 @@ account is read from the API server each time, since its uid is what the grant w
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from bailiwick_api.kinds.approvalgrant import Request
@@ -63,12 +64,12 @@ class Resolver(Generic[W]):
         self._endpoint_of: dict[W, _Endpoint] = {}
 
     async def resolution(
-        self, key: Key, request: Request, carriers: tuple[Key, ...], now: Callable[[], float | None]
+        self, key: Key, request: Request, carriers: tuple[Key, ...], earliest: Callable[[], datetime | None]
     ) -> Resolution | None:
         """Return what the grant names; None while a policy that it needs is not compiled, or the time is not trusted.
 
-        `carriers`: the policies that carry its endpoint's settings. `now`: seconds since the epoch, None while they are
-        not trusted. Raises `UnreachableError`.
+        `carriers`: the policies that carry its endpoint's settings. `earliest`: the earliest time that it can be, None
+        while the clock is not trusted. Raises `UnreachableError`.
         """
         namespace = key.namespace
         named = tuple(dict.fromkeys(Key(namespace, ref.policy) for ref in request.rules))
@@ -92,15 +93,15 @@ class Resolver(Generic[W]):
         if self._all_judged((*named, *carriers)) != judged:
             return None
         resolved = resolve(request, ResolutionInput(policies, settings, accounts, asserted, self._issuers))
-        return self._within_limits(key, resolved, now()) if isinstance(resolved, ResolvedStatus) else resolved
+        return self._within_limits(key, resolved, earliest()) if isinstance(resolved, ResolvedStatus) else resolved
 
-    def _within_limits(self, key: Key, resolved: ResolvedStatus, now: float | None) -> Resolution | None:
+    def _within_limits(self, key: Key, resolved: ResolvedStatus, earliest: datetime | None) -> Resolution | None:
         asked = self._history.get(key)
-        if asked is None or now is None:
+        if asked is None or earliest is None:
             return None
         subject_uid = str(resolved.status["subjectUID"])
         others = self._history.grants_of(key.namespace, asked.endpoint)
-        over = exceeded(replace(asked, subject_uid=subject_uid), resolved.limits, others, now)
+        over = exceeded(replace(asked, subject_uid=subject_uid), resolved.limits, others, earliest.timestamp())
         if over is not None:
             return OverLimit(over)
         # Another one that is judged before this status is written finds it here.

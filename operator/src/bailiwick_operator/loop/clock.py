@@ -49,6 +49,15 @@ class Clock:
         bounds = self._server.bounds()
         return None if bounds is None else datetime.fromtimestamp(bounds[0], UTC)
 
+    def trusted_earliest(self) -> datetime | None:
+        """Return the earliest time; None while the clock is not `trusted`, and then nothing ends by it."""
+        earliest = self.earliest()
+        if earliest is None:
+            # A clock that was set, and put back before `trusted` looks, is not trusted either: a caller that gets no
+            # time waits, and `take_waiters` must know of it.
+            self._apart_at = self.monotonic()
+        return earliest if self.trusted else None
+
     def local_now(self) -> datetime:
         """Return our own clock's time: for keys and certificates.
 

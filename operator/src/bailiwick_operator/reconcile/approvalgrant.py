@@ -57,7 +57,8 @@ class GrantObservation:
 
     `resolution`: what a grant written by hand names, where that is not resolved yet (`unresolved_request`).
     `reviewers`: whose signatures count. `timed`: our clock agrees with the API server's, so that the grant may be
-    judged by the time. `revocations`: who is taken back.
+    judged by the time. `revocations`: who is taken back. `earliest`: the earliest time that it can be, by which
+    reviewers' keys begin; None: as the time by which the grant is judged.
     """
 
     proven: bool
@@ -66,6 +67,7 @@ class GrantObservation:
     reviewers: ReviewerTrust = NO_REVIEWER_KEYS
     timed: bool = True
     revocations: Revocations = NO_REVOCATIONS
+    earliest: datetime | None = None
 
     @property
     def counts(self) -> bool:
@@ -118,7 +120,7 @@ def reconcile(grant: Object, observed: GrantObservation, now: datetime) -> Grant
         final = _owned(present) | {"observedGeneration": generation}
         return GrantPlan(final if differs(final, present, OWNED, TYPES) else None)
     named = model.spec.request.origin != "PreApproved" or status.resolved is not None
-    signatures = signatures_of(grant, model, observed.reviewers, now)
+    signatures = signatures_of(grant, model, observed.reviewers, now, observed.earliest)
     judged = (
         _counting_reviewers(model, status, observed, signatures)
         if named

@@ -49,10 +49,11 @@ class RuleLimits:
     intents: bool
 
 
-def exceeded(asked: AskedGrant, rules: RuleLimits, others: Iterable[AskedGrant], now: float) -> str | None:
+def exceeded(asked: AskedGrant, rules: RuleLimits, others: Iterable[AskedGrant], earliest: float) -> str | None:
     """Return which limit a grant written by hand exceeds, for its author; None: it is within all of them.
 
-    `others`: grants of the same endpoint; the grant itself may be among them.
+    `others`: grants of the same endpoint; the grant itself may be among them. `earliest`: the earliest time that it can
+    be. Whatever is judged by it here holds something back, so that none of it ends too early.
     """
     pending = lately = 0
     limits = rules.limits
@@ -60,18 +61,18 @@ def exceeded(asked: AskedGrant, rules: RuleLimits, others: Iterable[AskedGrant],
         if other.uid == asked.uid or other.subject_uid != asked.subject_uid:
             continue
         same = _overlaps(asked, other, rules)
-        if same and other.denied and _is_cooling_down(other, limits, now):
+        if same and other.denied and _is_cooling_down(other, limits, earliest):
             return (
                 f"grant {other.name} for such a call was denied, and denyCooldownSeconds is"
                 f" {limits.deny_cooldown_seconds}: write a new grant after that time"
             )
-        waits = other.waits_until is not None and now < other.waits_until
+        waits = other.waits_until is not None and earliest < other.waits_until
         if not other.by_hand:
             continue
         if same and waits:
             return f"grant {other.name} already waits for reviews of such a call: use that grant"
         pending += waits
-        lately += other.created > now - HOUR
+        lately += other.created > earliest - HOUR
     if pending >= limits.pending_per_subject:
         return f"{pending} grants for this subject already wait for reviews: the limit is {limits.pending_per_subject}"
     if lately >= limits.requests_per_hour:
@@ -81,8 +82,8 @@ def exceeded(asked: AskedGrant, rules: RuleLimits, others: Iterable[AskedGrant],
     return None
 
 
-def _is_cooling_down(denied: AskedGrant, limits: Limits, now: float) -> bool:
-    return denied.denied_at is None or now < denied.denied_at + limits.deny_cooldown_seconds
+def _is_cooling_down(denied: AskedGrant, limits: Limits, earliest: float) -> bool:
+    return denied.denied_at is None or earliest < denied.denied_at + limits.deny_cooldown_seconds
 
 
 def _overlaps(one: AskedGrant, other: AskedGrant, rules: RuleLimits) -> bool:

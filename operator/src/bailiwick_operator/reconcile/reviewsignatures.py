@@ -1,7 +1,8 @@
 """The signatures of a grant's reviews: which of them count, which never will, and which wait for the keys. Pure.
 
 Standing: under `approvalgrant`, over the engine's one judgement of a signature. Holds: while the file of reviewers'
-keys cannot be used, a signed review is neither counted nor void: it waits.
+keys cannot be used, a signed review is neither counted nor void: it waits. So does one by a key that may not have begun
+yet, by what is known of the time.
 """
 
 from collections.abc import Mapping
@@ -59,9 +60,12 @@ _NONE: Final = ReviewSignatures()
 
 
 def signatures_of(
-    grant: Mapping[str, Any], model: ApprovalGrant, trust: ReviewerTrust, now: datetime
+    grant: Mapping[str, Any], model: ApprovalGrant, trust: ReviewerTrust, now: datetime, earliest: datetime | None
 ) -> ReviewSignatures:
-    """Judge the signatures of a grant's reviews. `grant` is as stored, `model` the same as parsed."""
+    """Judge the signatures of a grant's reviews. `grant` is as stored, `model` the same as parsed.
+
+    `now`: the latest time that it can be. `earliest`: the earliest; None: as `now`.
+    """
     request, steps = model.spec.request, {step.name: step for step in model.spec.request.steps}
     signing = [
         (review, step)
@@ -80,5 +84,15 @@ def signatures_of(
         return ReviewSignatures({review.reviewer: str(error) for review, _ in signing})
     binding = binding_of(request, metadata["uid"])
     reviewed = ReviewedGrant(metadata["namespace"], metadata["name"], metadata["uid"], digest, binding)
-    found = ((review, signature_problem(reviewed, review, step, trust, now.timestamp())) for review, step in signing)
-    return ReviewSignatures({review.reviewer: problem for review, problem in found if problem is not None})
+    problems: dict[str, str] = {}
+    early: list[str] = []
+    for review, step in signing:
+        problem = signature_problem(reviewed, review, step, trust, now.timestamp())
+        if problem is not None:
+            problems[review.reviewer] = problem
+        elif earliest is not None:
+            problem = signature_problem(reviewed, review, step, trust, now.timestamp(), earliest=earliest.timestamp())
+            if problem is not None:
+                early.append(review.reviewer)
+    why = f"the key of {', '.join(early)} becomes valid at about this time" if early else ""
+    return ReviewSignatures(problems, frozenset(early), why)

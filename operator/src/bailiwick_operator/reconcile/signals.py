@@ -113,10 +113,12 @@ def merged_spec(
     ended: datetime | None,
     arrived: Iterable[ArrivedSignal],
     now: datetime,
+    earliest: datetime | None,
 ) -> Spec | None:
     """Return the spec after these events about one subject; None if there is nothing to write.
 
     `ended`: when the last hold of the subject ended, if that is known. Without a spec, an end has nothing to write.
+    `now`: the latest time that it can be. `earliest`: the earliest; None where it is not known, and no hold is over.
     """
     held = stored or {}
     before, until, as_of = (parse_time(held.get(name)) for name in ("issuedBefore", "until", "asOf"))
@@ -127,7 +129,7 @@ def merged_spec(
         if effect.issued_before is not None and (before is None or effect.issued_before > before):
             before, later = effect.issued_before, True
         moment = _hold_time(effect)
-        if moment is not None and moment > as_of and not (effect.hold and effect.at + HOLD <= now):
+        if moment is not None and moment > as_of and not (effect.hold and _is_over(effect, earliest)):
             as_of, hold, later = moment, effect.hold is True, True
         if later:
             cause = {"kind": "Signal", "event": origin.event, "jti": origin.jti, "set": f"sha256:{origin.digest}"}
@@ -148,16 +150,23 @@ def merged_spec(
     return None if spec == stored else spec
 
 
-def has_served(spec: Spec, terms: RevocationTerms, now: datetime) -> bool:
+def _is_over(hold: SignalEffect, earliest: datetime | None) -> bool:
+    """Tell whether a hold is certainly over."""
+    return earliest is not None and hold.at + HOLD <= earliest
+
+
+def has_served(spec: Spec, terms: RevocationTerms, earliest: datetime | None) -> bool:
     """Tell whether a revocation outlives its purpose: it is kept for a hold that ended, and no token is left to refuse.
 
-    Until it is deleted, it refuses whom no token names, and reviews.
+    Until it is deleted, it refuses whom no token names, and reviews. `earliest` as of `merged_spec`.
     """
+    if earliest is None:
+        return False
     before, until, as_of = (parse_time(spec.get(name)) for name in ("issuedBefore", "until", "asOf"))
     if spec.get("hold") is not False or before is None or until is None or as_of is None:
         return False
     spare = terms.outlasting + LATE
-    return max(before, as_of) + spare <= now and until > now + spare
+    return max(before, as_of) + spare <= earliest and until > earliest + spare
 
 
 def _hold_time(effect: SignalEffect) -> datetime | None:

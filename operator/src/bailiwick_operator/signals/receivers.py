@@ -54,7 +54,7 @@ def _receiver(config: IssuerConfig, kube: OperatorClient, clock: Clock) -> tuple
     assert signals is not None  # noqa: S101 - for the type: the caller looked
     keys = KeySet(config.name, lambda: published_keys(config), clock=clock.monotonic)
     terms = RevocationTerms(config.name, timedelta(seconds=signals.max_token_seconds))
-    store = SignalStore(kube, terms, now=clock.now, clock=clock.monotonic)
+    store = SignalStore(kube, terms, now=clock.now, earliest=clock.trusted_earliest, clock=clock.monotonic)
     receiver = SignalReceiver(
         Transmitter(config, signals),
         SetVerifier(config, signals, keys, now=clock.now, trusted=lambda: clock.trusted),

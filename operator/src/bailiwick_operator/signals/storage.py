@@ -4,7 +4,7 @@ Standing: over `reconcile.signals`, which says what an object becomes. Holds: a 
 that it was made from, so that none undoes another. An issuer has at most `MOST_REVOCATIONS` objects; what would need
 one more is stored for everybody of that issuer. An object is recognised by whom it names: another object that has its
 name keeps no signal from being stored. One that is as of the future is not the operator's, whatever it says: no event
-would count beside it.
+would count beside it. What is stored never becomes less by a time that may still be to come.
 """
 
 import asyncio
@@ -63,14 +63,24 @@ class _Place:
 
 
 class SignalStore:
-    """The revocations of one issuer's signals. `clock` is monotonic, in seconds."""
+    """The revocations of one issuer's signals. `clock` is monotonic, in seconds.
+
+    `now`: the latest time that it can be; `earliest`: the earliest, None while the clock is not trusted.
+    """
 
     def __init__(
-        self, kube: OperatorClient, terms: RevocationTerms, *, now: Callable[[], datetime], clock: Callable[[], float]
+        self,
+        kube: OperatorClient,
+        terms: RevocationTerms,
+        *,
+        now: Callable[[], datetime],
+        earliest: Callable[[], datetime | None],
+        clock: Callable[[], float],
     ) -> None:
         self._kube = kube
         self._terms = terms
         self._now = now
+        self._earliest = earliest
         self._clock = clock
         self._held: dict[_Place, Object] = {}
         self._listed = float("-inf")
@@ -112,7 +122,8 @@ class SignalStore:
         try:
             await self._refresh(_LIST_SECONDS)
             for place, body in list(self._held.items()):
-                if has_served(body["spec"], self._terms, self._now()):
+                # Asked for each one: the clock can be set while another one is deleted.
+                if has_served(body["spec"], self._terms, self._earliest()):
                     answer = await self._kube.delete_revocation(body)
                     if answer.ok or answer.missing:
                         self._forget(place)
@@ -161,7 +172,9 @@ class SignalStore:
         for _ in range(_TRIES):
             present = self._held.get(place)
             stored = None if present is None else present["spec"]
-            spec = merged_spec(self._terms, match, stored, self._ends.get(place), arrived, self._now())
+            spec = merged_spec(
+                self._terms, match, stored, self._ends.get(place), arrived, self._now(), self._earliest()
+            )
             if spec is None:
                 self._remember_ends(place, arrived)
                 return "unchanged"

@@ -32,6 +32,14 @@ def test_a_file_says_whose_key_is_whose_and_since_when() -> None:
     assert [carol.in_time(moment) for moment in (carol.after - 1, carol.after, carol.before - 1, carol.before)] == [
         *(False, True, True, False)
     ]
+    # Where the time is only known within bounds, it counts once it has certainly begun, and while it certainly lasts.
+    for now, earliest, counts in (
+        (carol.after + 28, carol.after - 1, False),
+        (carol.after + 28, carol.after, True),
+        (carol.before - 1, carol.before - 29, True),
+        (carol.before, carol.before - 28, False),
+    ):
+        assert carol.in_time(now, earliest) is counts
     assert found.key_of("oidc:carol", KEY) is carol
     assert found.key_of("oidc:Carol", KEY) is None
     assert found.key_of("dave", KEY) is None

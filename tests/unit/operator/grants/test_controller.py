@@ -16,6 +16,7 @@ from bailiwick_engine.budget.ledger import Excess, Limit
 from bailiwick_engine.compile.acceptance import CompilationSummary, judge
 from bailiwick_engine.compile.policies import policy_ref
 from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS
+from bailiwick_engine.signatures.sshsig import write_signature
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest
 from bailiwick_operator.grants.controller import GrantBarriers, GrantController
@@ -31,7 +32,8 @@ from bailiwick_operator.loop.status import Writer
 from bailiwick_operator.loop.waitlist import WaitList
 from bailiwick_operator.loop.workqueue import RetryError, WorkItem
 from bailiwick_operator.reconcile.retention import RetentionPeriods
-from support.objects import AGENT, ENDPOINT, Object, changed, gated_rule, later, policy, settings
+from support.objects import AGENT, ENDPOINT, Object, changed, gated_rule, later, policy, settings, step
+from support.signatures.keys import RP_ID, SecurityKey, entry_line, statement_of, trust_in
 from support.transport import FakeTransport
 from unit.operator.cases import INSTALLATION, RESOLVED, active, by_hand, condition, grant, right_clock, stored
 
@@ -267,6 +269,56 @@ def ended(seconds: float, phase: str = "Withdrawn", **fields: object) -> Object:
     return body | {"status": {"phase": phase, "observedGeneration": 1, "conditions": conditions}}
 
 
+def before(*, denied: float | None = None, created: float = 60.0, waits: float | None = None) -> Object:
+    """Return another grant by hand for the same call: created, and denied, so many seconds ago; it waits so long."""
+    now = datetime.now(UTC)
+    since = None if denied is None else stamp(now - timedelta(seconds=denied))
+    conditions = [
+        {"type": name, "status": value, "reason": "Denied", "message": "", "lastTransitionTime": since}
+        for name, value in (("Denied", "True"), ("Ready", "False"))
+    ]
+    ended = {"phase": "Expired"} if denied is None else {"phase": "Denied", "conditions": conditions}
+    status = {"phase": "Pending"} if waits is not None else ended
+    body = by_hand(
+        pendingUntilTime=stamp(now + timedelta(seconds=waits or 0.0)), status={"resolved": RESOLVED, **status}
+    )
+    body = changed(changed(body, "metadata.name", "agr-before"), "metadata.uid", "before")
+    return changed(body, "metadata.creationTimestamp", stamp(now - timedelta(seconds=created)))
+
+
+class TestLimits:
+    """What holds a grant by hand back ends by the earliest time that it can be at the API server."""
+
+    @pytest.mark.invariant(19)
+    @pytest.mark.parametrize("ours", [-28.0, 0.0, 28.0])
+    @pytest.mark.parametrize(
+        ("other", "why"),
+        [
+            ({"denied": 880, "created": 900}, "was denied"),
+            ({"denied": 930, "created": 3700}, None),
+            ({"created": 3580}, "written in the last hour"),
+            ({"created": 3630}, None),
+            ({"created": 3700, "waits": 20}, "already waits"),
+            ({"created": 3700, "waits": -30}, None),
+        ],
+        ids=["cool-down", "after the cool-down", "within the hour", "after the hour", "waits", "waited"],
+    )
+    async def test_hold_until_their_time_is_over_at_the_api_server_whatever_our_clock_says(
+        self, leader: Leader, other: dict[str, float], why: str | None, ours: float
+    ) -> None:
+        approval = {**SCOPED["approval"], "limits": {"requestsPerHour": 1, "denyCooldownSeconds": 900}}
+        leader.add_policy(rules=[SCOPED | {"approval": approval}])
+        leader.shift = ours
+        leader.grants.record(before(**other))
+        status = await leader.look(pending())
+        if why is None:
+            assert status["phase"] == "Pending"
+            assert "resolved" in status
+        else:
+            assert status["phase"] == "Withdrawn"
+            assert why in condition(status, "Ready")["message"]
+
+
 class TestProof:
     @pytest.mark.invariant(2)
     async def test_that_does_not_cover_a_review_lets_it_count_for_nothing_and_is_asked_for(
@@ -311,6 +363,25 @@ class TestProof:
         assert leader.api.asked == []
 
 
+class TestSignedReviews:
+    @pytest.mark.invariant(30)
+    @pytest.mark.parametrize("ours", [-28.0, 0.0, 28.0])
+    @pytest.mark.parametrize(("begins", "counted"), [(25, None), (-2, "dave")])
+    async def test_count_no_key_before_it_begins_at_the_api_server(
+        self, leader: Leader, begins: float, counted: str | None, ours: float
+    ) -> None:
+        key = SecurityKey.make(RP_ID)
+        since = (datetime.now(UTC) + timedelta(seconds=begins)).strftime("%Y%m%d%H%M%SZ")
+        leader.guard.reviewers.trust = trust_in(entry_line("dave", key.public, f',valid-after="{since}"'))
+        leader.shift = ours
+        steps = [step(signature="Required")]
+        body = grant("dave", pendingUntilTime=later(hours=1), status={"phase": "Pending"}, steps=steps)
+        (given,) = body["spec"]["reviews"]
+        given["signature"] = write_signature(key.assertion(statement_of(body, given)))
+        status = await leader.look(body)
+        assert [one["reviewer"] for one in status.get("counted", ())] == ([] if counted is None else [counted])
+
+
 class TestRetention:
     async def test_deletes_the_very_version_that_was_judged(self, leader: Leader) -> None:
         leader.api.answers["DELETE", GRANT] = ApiResponse(200, {})
@@ -321,6 +392,22 @@ class TestRetention:
         assert body["preconditions"] == {"uid": "0b1a", "resourceVersion": "100"}
         assert [entry["event"] for entry in log] == ["grant deleted"]
         assert leader.grants.get(Key("crm", "agr-wanted")) is None
+
+    @pytest.mark.invariant(19)
+    @pytest.mark.parametrize("ours", [-28.0, 0.0, 28.0])
+    @pytest.mark.parametrize(("seconds", "deleted"), [(86_380, False), (86_402, True)])
+    async def test_keeps_a_denial_until_its_day_is_over_at_the_api_server(
+        self, leader: Leader, seconds: float, deleted: bool, ours: float
+    ) -> None:
+        leader.api.answers["DELETE", GRANT] = ApiResponse(200, {})
+        leader.shift = ours
+        await leader.look(ended(seconds, "Denied"))
+        assert [method for method, _, _ in leader.api.asked] == ["DELETE"] * deleted
+        # It comes up again, but not at once.
+        leader.expiries.call_due(leader.clock.now())
+        assert leader.due == []
+        leader.expiries.call_due(leader.clock.now() + timedelta(seconds=60))
+        assert leader.due == [WORK] * (not deleted)
 
     async def test_comes_back_when_its_time_has_come(self, leader: Leader) -> None:
         await leader.look(ended(86000))

@@ -102,6 +102,32 @@ def test_the_time_is_the_later_of_both_while_they_agree_and_else_the_api_servers
         assert world.clock.now() >= datetime.fromtimestamp(START + world.passed, UTC)
 
 
+@pytest.mark.parametrize(("ours", "known"), [(0.0, True), (28.0, True), (-28.0, True), (600.0, False), (-600.0, False)])
+def test_the_earliest_time_is_never_after_the_api_servers_and_unknown_while_the_clocks_are_apart(
+    world: World, ours: float, known: bool
+) -> None:
+    world.passed += 0.7
+    world.answer()
+    world.ours = ours
+    earliest = world.clock.trusted_earliest()
+    assert (earliest is not None) == known
+    if earliest is not None:
+        assert START + world.passed - 1.1 <= earliest.timestamp() <= START + world.passed
+
+
+def test_who_is_told_no_time_by_a_step_that_is_over_at_once_waits_and_is_called() -> None:
+    steps = [600.0]
+    passed = 1000.0
+    server = ServerClock(lambda: START + passed + (steps.pop() if steps else 0.0), lambda: passed)
+    server.record_answer(START + passed, passed)
+    clock = Clock(server)
+    assert clock.trusted_earliest() is None
+    assert not clock.trusted
+    assert clock.take_waiters()
+    passed += STEADY
+    assert clock.trusted_earliest() is not None
+
+
 def test_keys_and_certificates_go_by_our_own_clock_whatever_the_api_server_says(world: World) -> None:
     for ours in (0.0, 600.0, -600.0):
         world.ours = ours

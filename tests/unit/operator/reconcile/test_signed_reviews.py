@@ -91,6 +91,37 @@ def test_while_no_file_can_be_used_a_review_is_neither_counted_nor_void() -> Non
 
 
 @pytest.mark.invariant(30)
+@pytest.mark.parametrize(
+    ("begins", "ends", "became"),
+    [
+        (-60, 60, "counted"),
+        (-28, 60, "counted"),
+        # By the latest time alone it has begun: a time before that is possible too.
+        (-27, 60, "waiting"),
+        (0, 60, "waiting"),
+        (1, 60, "voided"),
+        (-60, 1, "counted"),
+        # By the latest time it has ended, and that is enough.
+        (-60, 0, "voided"),
+    ],
+)
+def test_a_key_counts_once_it_has_certainly_begun_and_while_it_certainly_lasts(
+    begins: int, ends: int, became: str
+) -> None:
+    since, until = ((NOW + timedelta(seconds=one)).strftime("%Y%m%d%H%M%SZ") for one in (begins, ends))
+    trust = trust_in(entry_line("dave", KEYS["dave"].public, f',valid-after="{since}",valid-before="{until}"'))
+    body = signed("dave")
+    observed = GrantObservation(True, INSTALLATION.is_person, reviewers=trust, earliest=NOW - timedelta(seconds=28))
+    plan = approvalgrant.reconcile(body, observed, NOW)
+    assert plan.status is not None
+    assert [name for name in ("counted", "voided") if name in plan.status] == [became] * (became != "waiting")
+    assert plan.awaits_keys == (became == "waiting")
+    if became == "waiting":
+        assert "the key of dave becomes valid at about this time" in condition(plan.status, "Ready")["message"]
+        assert plan.wake == NOW + approvalgrant.KEYS_AGAIN
+
+
+@pytest.mark.invariant(30)
 def test_an_expired_file_is_no_file() -> None:
     assert TRUST.keys is not None
     body = signed("dave")

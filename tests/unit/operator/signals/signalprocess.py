@@ -30,6 +30,7 @@ class SignalProcess:
             server.kube,
             RevocationTerms(config.name, timedelta(seconds=config.signals.max_token_seconds)),
             now=self.now,
+            earliest=self.now,
             clock=lambda: time.monotonic() + self.moved.total_seconds(),
         )
         self.receiver = SignalReceiver(
