@@ -260,7 +260,7 @@ def _cluster_parts(
             settings.installation,
             time.time,
             settings.pending_grants,
-            skewed=lambda: not cluster.clock.agree,
+            span=cluster.clock.span,
         ),
         records,
         settings.installation,
