@@ -15,6 +15,7 @@ MAX_SKEW: Final = 30.0
 """Seconds that two clocks may be apart, in either direction."""
 # Two correct clocks drift apart by far less; a clock that is being slewed drifts by about this much.
 _DRIFT: Final = 0.001
+_UNKNOWN: Final = float("-inf")
 
 
 def read_date(header: str | None) -> float | None:
@@ -23,6 +24,16 @@ def read_date(header: str | None) -> float | None:
         return None if header is None else parsedate_to_datetime(header).timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def span_of(now: Callable[[], float]) -> Callable[[], tuple[float, float]]:
+    """Return what returns the `span` of a clock that stands alone: there is no other one to ask."""
+
+    def span() -> tuple[float, float]:
+        moment = now()
+        return moment, moment
+
+    return span
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,28 @@ class ServerClock:
             return ours
         theirs = self.monotonic() + self._offset.high
         return max(ours, theirs) if self.agree else theirs
+
+    def later(self) -> float:
+        """Return the later of both clocks, also where they do not agree.
+
+        What gives rights ends by it, so that neither clock alone prolongs it.
+        """
+        return self.span()[1]
+
+    def span(self) -> tuple[float, float]:
+        """Return the earliest time that it can be at the API server, and `later`: on every decision's way, so at once.
+
+        By the first ends what takes rights. It is minus infinity where the clocks do not agree, so that nothing does.
+        """
+        ours, known = self.wall(), self._offset
+        if known is None:
+            return _UNKNOWN, ours
+        now = self.monotonic()
+        theirs, ahead = now + known.high, ours - now
+        later = max(ours, theirs)
+        if ahead - known.high < -MAX_SKEW or ahead - known.low > MAX_SKEW:
+            return _UNKNOWN, later
+        return now + known.low - (now - known.at) * _DRIFT, later
 
     def bounds(self) -> tuple[float, float] | None:
         """Return between which times, in seconds since the epoch, the API server's clock certainly is now.

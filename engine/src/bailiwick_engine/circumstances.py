@@ -23,7 +23,11 @@ class Freshness(Enum):
 
 
 class Circumstances(msgspec.Struct, frozen=True, gc=False):
-    """`now` is seconds since the epoch. `guard_proven`: the guards in force are those that the operator last proved.
+    """`now` is seconds since the epoch: the latest time that it can be, by which what gives rights ends.
+
+    `earliest`: the earliest time that it can be, by which what takes them ends: the cool-down of a denial, and the wait
+    of a request. None: it is `now`; minus infinity: it is not known, and nothing of that ends.
+    `guard_proven`: the guards in force are those that the operator last proved.
 
     `outdated`: policies of the call's endpoint changed some time ago and are not compiled yet, so that what the present
     ones would allow is denied.
@@ -41,3 +45,8 @@ class Circumstances(msgspec.Struct, frozen=True, gc=False):
     history: HistoryReadings = UNREAD
     revocations: Revocations = NO_REVOCATIONS
     reviewers: ReviewerTrust = NO_REVIEWER_KEYS
+    earliest: float | None = None
+
+    def surely_past(self, end: float) -> bool:
+        """Tell whether a time is past by whatever clock: by this, what takes rights ends."""
+        return end <= (self.now if self.earliest is None else self.earliest)

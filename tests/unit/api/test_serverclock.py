@@ -141,6 +141,32 @@ def test_the_api_servers_clock_is_within_its_bounds(
         assert bounds[0] <= START + world.passed + 1.7 <= bounds[1]
 
 
+@given(
+    st.floats(-100, 100),
+    st.lists(st.tuples(st.floats(0, 60), st.floats(0, 3), st.floats(0, 3)), min_size=1, max_size=20),
+    st.floats(0, 60),
+)
+def test_no_clock_alone_prolongs_what_ends_by_the_later_or_ends_what_ends_by_the_earliest(
+    ours: float, steps: list[tuple[float, float, float]], since: float
+) -> None:
+    world = World(ours=ours, theirs=1.7)
+    for pause, before, after in steps:
+        world.passed += pause
+        world.answer(before=before, after=after)
+    # As in `latest`, drift is no part of it.
+    world.passed += since
+    theirs = START + world.passed + 1.7
+    earliest, later = world.clock.span()
+    assert later == world.clock.later() >= max(theirs - 1e-6, world.clock.wall())
+    assert earliest <= theirs
+    assert (earliest == float("-inf")) is not world.clock.agree
+
+
+def test_before_the_first_answer_ours_is_the_later_and_nothing_is_surely_past() -> None:
+    world = World()
+    assert world.clock.span() == (float("-inf"), START + world.passed)
+
+
 def test_there_are_no_bounds_where_clocks_do_not_agree() -> None:
     world = World()
     assert world.clock.bounds() is None

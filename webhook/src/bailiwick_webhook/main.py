@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bailiwick_api.issuers import mapped_issuers, namings
+from bailiwick_api.serverclock import ServerClock
 from bailiwick_engine.keys import CLUSTER
 from bailiwick_kube.access import AccessError, access
 from bailiwick_kube.connections import HttpTransport
@@ -89,12 +90,12 @@ async def _run(settings: WebhookSettings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    tls = _certificates(settings)
     # The status port is closed last: the witness still has to see the line that closes the records.
     async with contextlib.AsyncExitStack() as last, contextlib.AsyncExitStack() as stack:
         records = await stack.enter_async_context(_writer(settings))
         observe = _observer(settings, stack)
         (store, identity, pdp, keysets), memory = _parts(settings, records, stack, observe)
+        tls = _certificates(settings, store.clock)
         # Before the records are closed, because it writes to them.
         stack.push_async_callback(pdp.shadows.close)
         stack.push_async_callback(pdp.histories.close)
@@ -237,6 +238,8 @@ def _cluster_parts(
 ) -> standalone.Parts:
     """Return store, identity, pipeline and keys to keep, where there is an API server. Raises `AccessError`."""
     cluster = ApiClient(HttpTransport(access(settings.kubeconfig), settings.api_timeout, _USER_AGENT))
+    # What gives rights ends by the later of both clocks. It begins by ours, which need not wait to be told the time.
+    clock = cluster.clock
     stack.push_async_callback(cluster.close)
     # EndpointData grows without objects that the collector tracks.
     keeper = collector.CollectorKeeper(lambda: sys.getallocatedblocks() - store.policies.data.blocks)
@@ -260,23 +263,25 @@ def _cluster_parts(
             settings.installation,
             time.time,
             settings.pending_grants,
-            skewed=lambda: not cluster.clock.agree,
+            span=clock.span,
         ),
         records,
         settings.installation,
         permits=Permits(cluster),
+        span=clock.span,
         record_key=settings.record_key,
         shadow_share=settings.shadow_share,
         observe=observe,
-        histories=keeping(cluster, cluster.clock, lambda: store.guard_proven),
+        histories=keeping(cluster, clock, lambda: store.guard_proven),
     )
-    keys, issuers = KeySet(CLUSTER, publisher(cluster)), Issuers(settings.issuers)
+    keys = KeySet(CLUSTER, publisher(cluster))
+    issuers = Issuers(settings.issuers, now=clock.later, begun=clock.wall)
     tokens = Tokens(
         cluster,
-        Verifier(keys, RULES, clock=time.monotonic, now=time.time),
+        Verifier(keys, RULES, clock=time.monotonic, now=clock.later, begun=clock.wall),
         max_staleness=settings.max_staleness,
         clock=time.monotonic,
-        now=time.time,
+        now=clock.later,
         counts=pdp.counts,
     )
     return store, ByToken(tokens, issuers, Workloads(cluster)), pdp, (keys, *issuers.keysets)
@@ -299,7 +304,7 @@ async def _wait_for_first(*awaitables: Awaitable[object]) -> None:
         task.result()
 
 
-def _certificates(settings: WebhookSettings) -> Certificates | None:
+def _certificates(settings: WebhookSettings, clock: ServerClock | None) -> Certificates | None:
     if settings.tls_cert_file is None or settings.tls_key_file is None:
         return None
     return Certificates(
@@ -308,6 +313,7 @@ def _certificates(settings: WebhookSettings) -> Certificates | None:
         interval=settings.tls_poll_seconds,
         names=settings.tls_server_names,
         clients=settings.client_ca_file,
+        clients_clock=clock,
     )
 
 

@@ -270,7 +270,7 @@ def fitness(grant: Grant, gate: Gate, call: Call, subject: Party, around: Circum
         return Fitness.REVOKED if revoked else _used_up(grant, gate, call, subject, around)
     if not current(grant, gate) or not _shows(grant, gate, call):
         return Fitness.REVOKED if revoked else Fitness.OUTDATED
-    return _open(grant, gate, _tally(grant, call, subject, around), around.now, revoked=revoked)
+    return _open(grant, gate, _tally(grant, call, subject, around), around, revoked=revoked)
 
 
 def _used_up(grant: Grant, gate: Gate, call: Call, subject: Party, around: Circumstances) -> Fitness:
@@ -287,17 +287,19 @@ def _shows(grant: Grant, gate: Gate, call: Call) -> bool:
     return grant.by_hand or is_shown(grant.request.display, call, gate)
 
 
-def _open(grant: Grant, gate: Gate, tally: quorum.Quorum, now: float, *, revoked: bool) -> Fitness:
+def _open(grant: Grant, gate: Gate, tally: quorum.Quorum, around: Circumstances, *, revoked: bool) -> Fitness:
     if tally.denied_by is not None:
         # A denial outlasts that a party is taken back, and so does its cool-down.
         return Fitness.DENIED
     if revoked:
         return Fitness.REVOKED
-    if (wrong := _untimely(grant, gate, now)) is not None:
+    if (wrong := _untimely(grant, gate, around.now)) is not None:
         return wrong
     if grant.phase == "Pending":
-        return Fitness.PENDING if now < grant.request.pending_until_time.timestamp() else Fitness.EXPIRED
-    return _active(grant, gate, now) if tally.met else Fitness.UNVERIFIABLE
+        # By another clock than an approval's: one that counts as over too early would be asked for once more.
+        over = around.surely_past(grant.request.pending_until_time.timestamp())
+        return Fitness.EXPIRED if over else Fitness.PENDING
+    return _active(grant, gate, around.now) if tally.met else Fitness.UNVERIFIABLE
 
 
 def _tally(grant: Grant, call: Call, subject: Party, around: Circumstances) -> quorum.Quorum:

@@ -262,7 +262,7 @@ def _decide_gate(rule: CompiledRule, gate: Gate, case: _Case, grants: Iterable[G
     judged, alike = _judge_grants(grants, case, gate, digest)
     # Over all of them: a caller cannot ask reviewers again sooner by naming another approval, by showing an invalid
     # token, or by varying attributes that no rule reads.
-    cools_until = _cools_until([*judged, *alike], gate, around.now)
+    cools_until = _cools_until([*judged, *alike], gate, around)
     shown = call.shown
     if shown is not None:
         if not _proves(shown, call, subject, digest):
@@ -315,11 +315,11 @@ def _proves(shown: ShownApproval, call: Call, subject: Party, digest: str) -> bo
     )
 
 
-def _cools_until(judged: Iterable[tuple[Fitness, Grant]], gate: Gate, now: float) -> float | None:
+def _cools_until(judged: Iterable[tuple[Fitness, Grant]], gate: Gate, around: Circumstances) -> float | None:
     """Return until when reviewers are not asked again after a denial; forever while its time is unknown."""
     denials = [grant.denied_at for found, grant in judged if found is Fitness.DENIED]
     ends = [float("inf") if since is None else since + gate.limits.deny_cooldown_seconds for since in denials]
-    return max((end for end in ends if end > now), default=None)
+    return max((end for end in ends if not around.surely_past(end)), default=None)
 
 
 def _refusal(call: Call, subject: Party, gate: Gate, around: Circumstances) -> Reason | None:

@@ -339,6 +339,15 @@ class TestADenial:
             )
         assert verdict_of(GATED, grants=grants).cools_until == NOW - 300 + 900
 
+    @pytest.mark.parametrize(
+        ("earliest", "cools"), [(None, False), (NOW, False), (NOW - 1, True), (float("-inf"), True)]
+    )
+    def test_is_over_only_by_the_earliest_time_that_it_can_be(self, earliest: float | None, cools: bool) -> None:
+        conditions = [{"type": "Denied", "status": "True", "lastTransitionTime": at(-900), "reason": "Denied"}]
+        grant = read(approved(GATED, phase="Denied", conditions=conditions))
+        verdict = verdict_of(GATED, grants=[grant], around=Circumstances(now=NOW, earliest=earliest))
+        assert verdict.requestable is not cools
+
     def test_of_nobody_knows_when_lasts(self) -> None:
         verdict = verdict_of(GATED, grants=[variant(APPROVED, phase="Denied")])
         assert (verdict.cools_until, verdict.requestable) == (float("inf"), False)

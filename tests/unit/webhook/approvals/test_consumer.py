@@ -515,3 +515,33 @@ async def test_what_else_of_a_grant_is_changed_with_its_use_lets_no_call_through
         bench.server.admission = lambda stored, name=field_name, wanted=value: stored["status"].update({name: wanted})  # type: ignore[misc]  # bound
         assert not await bench.ask("id")
         assert bench.reason is Reason.APPROVAL_UNVERIFIABLE
+
+
+@pytest.mark.invariant(12)
+@pytest.mark.parametrize(
+    ("ours", "theirs", "reason"),
+    [
+        (0.0, 0.0, None),
+        (3600.0, 3600.0, Reason.APPROVAL_EXPIRED),
+        (0.0, 3600.0, Reason.APPROVAL_EXPIRED),
+        (3600.0, 0.0, Reason.APPROVAL_EXPIRED),
+        (0.0, None, Reason.CLOCK_SKEW),
+    ],
+    ids=["not stopped", "stopped", "stopped, by the API server", "stopped, by our clock", "the answer has no time"],
+)
+async def test_a_process_that_was_stopped_before_it_wrote_lets_no_call_through_after_the_end(
+    ours: float, theirs: float | None, reason: Reason | None
+) -> None:
+    bench = Bench()
+    write = bench.server.write_grant_status
+
+    async def write_late(grant: Object) -> ApiResponse:
+        bench.now += ours
+        answer = await write(grant)
+        return ApiResponse(answer.status, answer.body, None if theirs is None else NOW + theirs)
+
+    bench.server.write_grant_status = write_late  # type: ignore[method-assign]  # what happens meanwhile
+    assert await bench.ask("id") is (reason is None)
+    assert reason in {None, bench.reason}
+    # It stays spent.
+    assert bench.uses == 1

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.serverclock import ServerClock
 from bailiwick_api.voidgrants import NONE
 from bailiwick_engine.call import Call, Party, Resource
 from bailiwick_engine.policy.snapshot import Snapshot
@@ -34,6 +35,13 @@ def denied(since: float = -60, uid: str = "grant-uid") -> Object:
     made = reviewed(of, review(of, "carol", decision="Deny"))
     conditions = [{"type": "Denied", "status": "True", "lastTransitionTime": at(since), "reason": "Denied"}]
     return {**made, "status": {**made["status"], "phase": "Denied", "conditions": conditions}}
+
+
+def apart(ahead: float) -> ServerClock:
+    """Return both clocks where ours is so many seconds ahead of the API server's, which shows `NOW`."""
+    clock = ServerClock(lambda: NOW + ahead, lambda: 1000.0)
+    clock.record_answer(NOW, 1000.0)
+    return clock
 
 
 def ended(on: Snapshot, number: int, since: int, *, by_hand: bool) -> Object:
@@ -90,14 +98,21 @@ class Server:
 class Bench:
     """An opener before a server, whose store knows these grants."""
 
-    def __init__(self, *known: Object, on: Snapshot = ON, pending: int = throttle.PENDING_GRANTS) -> None:
+    def __init__(
+        self,
+        *known: Object,
+        on: Snapshot = ON,
+        pending: int = throttle.PENDING_GRANTS,
+        clock: ServerClock | None = None,
+    ) -> None:
         self.on, self.server, self.grants = on, Server(), Grants()
         for raw in known:
             self.know(raw)
         self.void = NONE
         self.revocations = NO_REVOCATIONS
         self.reviewers = NO_REVIEWER_KEYS
-        self.opener = Opener(cast("Any", self.server), cast("Any", self), Installation(), lambda: NOW, pending)
+        server, span = cast("Any", self.server), None if clock is None else clock.span
+        self.opener = Opener(server, cast("Any", self), Installation(), lambda: NOW, pending, span=span)
 
     def know(self, raw: Object) -> None:
         self.server.stored[raw["metadata"]["name"]] = raw
@@ -315,3 +330,74 @@ async def test_a_task_is_read_by_its_whole_id_and_at_its_own_endpoint(
     grant = await bench.opener.read(CALL.namespace, endpoint, task)
     assert (grant is not None) is found
     assert bench.server.asked == (["GET"] if asked_for else [])
+
+
+def waiting(on: Snapshot, seconds: float, call: Call = CALL) -> Object:
+    """Return the grant of a call that was asked for just now, and waits for so many seconds."""
+    of = asked(on, call)
+    of["metadata"]["creationTimestamp"] = at(-2)
+    of["spec"]["request"]["pendingUntilTime"] = at(seconds)
+    return of
+
+
+# What there is, under which limits, of what waits or cooled for two seconds less than it must.
+LIMITS: Final[dict[str, Callable[[], tuple[Snapshot, Object, Reason]]]] = {
+    "a cool-down": lambda: (ON, denied(-898), Reason.APPROVAL_DENIED),
+    "the requests of an hour": lambda: (
+        on := approving(limits={"requestsPerHour": 1}),
+        ended(on, 1, -3598, by_hand=False),
+        Reason.APPROVAL_THROTTLED,
+    ),
+    "the requests that wait": lambda: (
+        on := approving(limits={"pendingPerSubject": 1}),
+        waiting(on, 2, replace(CALL, resource=Resource("customer", "other"))),
+        Reason.APPROVAL_THROTTLED,
+    ),
+}
+
+
+@pytest.mark.invariant(19)
+@pytest.mark.parametrize("ahead", [-28.5, 0.0, 28.5])
+@pytest.mark.parametrize("what", LIMITS)
+async def test_a_limit_does_not_end_early_by_a_clock_that_is_ahead(what: str, ahead: float) -> None:
+    on, there, reason = LIMITS[what]()
+    bench = Bench(there, on=on, clock=apart(ahead))
+    outcome = await bench.opener.open(bench.wanted())
+    assert isinstance(outcome, RefusedOpening)
+    assert outcome.reason is reason
+
+
+@pytest.mark.invariant(19)
+@pytest.mark.parametrize("ahead", [-28.5, 0.0, 28.5])
+async def test_equal_requests_are_one_grant_while_the_first_one_waits(ahead: float) -> None:
+    on = approving(pendingSeconds=30)
+    bench = Bench(waiting(on, 2), on=on, clock=apart(ahead))
+    outcome = await bench.opener.open(bench.wanted())
+    assert isinstance(outcome, OpenedGrant)
+    assert (outcome.created, len(bench.server.stored)) == (False, 1)
+
+
+@pytest.mark.invariant(12, 19)
+@pytest.mark.parametrize("ahead", [-7200.0, 31.5, 7200.0])
+@pytest.mark.parametrize("what", LIMITS)
+async def test_where_the_clocks_do_not_agree_no_limit_is_judged(what: str, ahead: float) -> None:
+    on, there, _ = LIMITS[what]()
+    bench = Bench(there, on=on, clock=apart(ahead))
+    outcome = await bench.opener.open(bench.wanted())
+    assert isinstance(outcome, RefusedOpening)
+    assert (outcome.reason, bench.server.asked) == (Reason.CLOCK_SKEW, [])
+
+
+@pytest.mark.invariant(19)
+async def test_a_clock_that_was_set_for_a_moment_lets_no_more_wait_in_a_namespace() -> None:
+    other = changed(waiting(ON, 3600), "spec.request.subject.uid", "another-uid")
+    ours = NOW
+    clock = ServerClock(lambda: ours, lambda: 1000.0)
+    clock.record_answer(NOW, 1000.0)
+    bench = Bench(other, pending=1, clock=clock)
+    reasons = []
+    for step in (0.0, 7200.0, 0.0):
+        ours = NOW + step
+        outcome = await bench.opener.open(bench.wanted())
+        reasons.append(outcome.reason if isinstance(outcome, RefusedOpening) else None)
+    assert reasons == [Reason.APPROVAL_THROTTLED, Reason.CLOCK_SKEW, Reason.APPROVAL_THROTTLED]

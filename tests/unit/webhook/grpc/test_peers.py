@@ -1,10 +1,12 @@
 """Who is at the other end of a gRPC call: by which certificate, of which authorities, at which moment."""
 
-import datetime
+import time
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
+from bailiwick_api.serverclock import ServerClock
 from bailiwick_webhook.grpc import server
 from bailiwick_webhook.tls.clients import ClientAuthorities, CurrentAuthorities
 from support.proxies.authority import PairFiles, TestAuthority
@@ -21,8 +23,8 @@ def shown(authority: TestAuthority) -> PairFiles:
     return authority.client("proxy", uris=(PROXY_URI,))
 
 
-def names(authority: TestAuthority, pem: bytes) -> list[str]:
-    trusted = ClientAuthorities(authority.pem, CurrentAuthorities())
+def names(authority: TestAuthority, pem: bytes, clock: ServerClock | None = None) -> list[str]:
+    trusted = ClientAuthorities(authority.pem, CurrentAuthorities(clock))
     return [one.username for one in server._counted(trusted, pem)]
 
 
@@ -34,21 +36,23 @@ def names(authority: TestAuthority, pem: bytes) -> list[str]:
 def test_a_certificate_counts_while_it_is_valid(
     authority: TestAuthority,
     shown: PairFiles,
-    monkeypatch: pytest.MonkeyPatch,
     hours: int,
     counts: bool,
 ) -> None:
     # When the file was collected does not matter: a run may come to it half an hour later.
-    moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=hours)
+    clock = ServerClock(lambda: time.time() + hours * 3600)
+    assert len(names(authority, shown.certificate.read_bytes(), clock)) == counts
 
-    class Clock(datetime.datetime):
-        @classmethod
-        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:  # type: ignore[override]
-            assert tz is datetime.UTC
-            return moment
 
-    monkeypatch.setattr(server, "datetime", Clock)
-    assert len(names(authority, shown.certificate.read_bytes())) == counts
+@pytest.mark.parametrize("behind", [20, 86_400])
+def test_a_certificate_ends_by_the_later_of_both_clocks(
+    authority: TestAuthority, shown: PairFiles, behind: float
+) -> None:
+    pem = shown.certificate.read_bytes()
+    moment = x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp() + 10
+    clock = ServerClock(lambda: moment - behind, lambda: 1000.0)
+    clock.record_answer(moment, 1000.0)
+    assert names(authority, pem, clock) == []
 
 
 def test_one_of_another_authority_of_the_same_name_counts_for_nobody(shown: PairFiles, tmp_path: Path) -> None:

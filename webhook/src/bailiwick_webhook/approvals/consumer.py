@@ -1,8 +1,9 @@
 """Consumer: one use of one grant, exactly once, under any number of replicas.
 
 Holds: a use is a status write at the resourceVersion that was judged, and counts if the API server stored it as it was
-written; a conflict is read and judged again, any other refusal denies; an answer that did not come is a denial, and the
-use may be spent, never double. The guard `review` sees to it that no one can make conflicts without end.
+written, before the grant ended; a conflict is read and judged again, any other refusal denies; an answer that did not
+come is a denial, and the use may be spent, never double. The guard `review` sees to it that no one can make conflicts
+without end.
 """
 
 import asyncio
@@ -34,6 +35,7 @@ _CHANGED: Final = (
     "find out which policy or webhook changes approvalgrants/status, and remove it: the use is spent, and no call was"
     " let through"
 )
+_LATE: Final = "find out what held up this process or the API server: the use is spent, and no call was let through"
 _log: Final = LogLimit()
 
 Judge = Callable[[Grant, float], Verdict]
@@ -173,7 +175,7 @@ class Consumer:
             wanted = _with_use(answer.body, key, evaluation_id, theirs)
             written = await self._cluster.write_grant_status(wanted)
             if written.ok:
-                return _taken(last, wanted, written.body)
+                return _taken(last, wanted, written, self._now())
             if written.status == HTTPStatus.NOT_FOUND:
                 return _denied(last, Reason.APPROVAL_REVOKED), None
             if written.status != HTTPStatus.CONFLICT:
@@ -241,16 +243,21 @@ def _still_good(verdict: Verdict, live: Grant) -> bool:
     return fits and verdict.gate is not None and grants.current(live, verdict.gate)
 
 
-def _taken(last: Verdict, wanted: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[Verdict, Grant | None]:
-    """Return the verdict and the grant as it was stored; a denial where that is not what was written.
+def _taken(last: Verdict, wanted: Mapping[str, Any], written: ApiResponse, ours: float) -> tuple[Verdict, Grant | None]:
+    """Return the verdict and the grant as it was stored; a denial where that is not what was written, or too late.
 
     Otherwise a change on admission could have the record of one call taken for that of another, which would repeat it.
+    And this process may have been stopped since it judged, while nobody else has ended the grant.
     """
-    ours, theirs = grants.parse(wanted), grants.parse(stored)
-    if ours is not None and theirs is not None and _state(ours) == _state(theirs):
-        return last, theirs
-    _log.error("use refused: it was changed on admission", grant=wanted["metadata"]["name"], why=_CHANGED)
-    return _denied(last, Reason.APPROVAL_UNVERIFIABLE), None
+    sent, stored = grants.parse(wanted), grants.parse(written.body)
+    if sent is None or stored is None or _state(sent) != _state(stored):
+        _log.error("use refused: it was changed on admission", grant=wanted["metadata"]["name"], why=_CHANGED)
+        return _denied(last, Reason.APPROVAL_UNVERIFIABLE), None
+    ends, theirs = stored.status.not_after_time, written.date
+    if theirs is None or ends is None or max(ours, theirs) >= ends.timestamp():
+        _log.error("use refused: it was written too late", grant=stored.name, why=_LATE)
+        return _denied(last, Reason.CLOCK_SKEW if theirs is None else Reason.APPROVAL_EXPIRED), None
+    return last, stored
 
 
 def _state(grant: Grant) -> tuple[object, ...]:

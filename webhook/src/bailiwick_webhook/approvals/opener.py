@@ -7,10 +7,12 @@ follows from the request, so a storm of retries over any number of replicas open
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from math import isinf
 from typing import Any, Final
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.kinds.approvalgrant import ApprovalGrantSpec
+from bailiwick_api.serverclock import span_of
 from bailiwick_engine.approval import grants
 from bailiwick_engine.approval.cooldown import same_request
 from bailiwick_engine.approval.grants import Fitness, Grant
@@ -61,9 +63,9 @@ _COOLS: Final = RefusedOpening(EXPLAINED[Reason.APPROVAL_DENIED].sentence, Reaso
 
 
 class Opener:
-    """Opens grants. `now` is the time of day in seconds since the epoch; `skewed`: it is not the API server's.
+    """Opens grants. `now` is the time of day in seconds since the epoch; `pending`: as in `Throttle`.
 
-    `pending`: as in `Throttle`.
+    `span`: as in `ServerClock`, where there is another clock than `now`.
     """
 
     possible = True
@@ -76,14 +78,13 @@ class Opener:
         now: Callable[[], float],
         pending: int = PENDING_GRANTS,
         *,
-        skewed: Callable[[], bool] = lambda: False,
+        span: Callable[[], tuple[float, float]] | None = None,
     ) -> None:
         self._cluster = cluster
-        self._skewed = skewed
         self._store = store
         self._installation = installation
-        self._now = now
-        self._throttle = Throttle(cluster, store, now, pending)
+        self._span = span or span_of(now)
+        self._throttle = Throttle(cluster, store, self._earliest, pending)
 
     async def again(self, wanted: GrantDraft) -> OpenedGrant | RefusedOpening | None:
         """Return what was answered to the same Idempotency-Key before; None where there is none. Raises like `open`.
@@ -129,6 +130,9 @@ class Opener:
             if known is not None and (joined := await self.join(known, wanted)) is not None:
                 # Of the same storm, opened while this one waited.
                 return joined
+            if self._skewed():
+                # Whether a limit or a cool-down is over is not known.
+                return _SKEWED
             if any(self._cools(grant, wanted) for grant in self._candidates(wanted)):
                 # Whatever the verdict came from: what a reviewer denied is not asked for again so soon.
                 return _COOLS
@@ -141,7 +145,7 @@ class Opener:
 
     async def _create(self, wanted: GrantDraft, previous: str) -> OpenedGrant | RefusedOpening:
         for _ in range(_MAX_CHAIN):
-            manifest = wanted.manifest(previous, self._now())
+            manifest = wanted.manifest(previous, self._span()[1])
             name = manifest["metadata"]["name"]
             answer = await self._cluster.create_grant(manifest)
             if answer.ok:
@@ -200,15 +204,26 @@ class Opener:
             and (grant.request.binding.mode == "Scope") == wanted.gate.scope
         )
 
-    def _fitness(self, grant: Grant, wanted: GrantDraft) -> Fitness:
-        around = Circumstances(
-            self._now(),
+    def _earliest(self) -> float:
+        return self._span()[0]
+
+    def _skewed(self) -> bool:
+        """Tell whether our clock is not the API server's."""
+        return isinf(self._earliest())
+
+    def _around(self) -> Circumstances:
+        earliest, later = self._span()
+        return Circumstances(
+            later,
             installation=self._installation,
             void=self._store.void,
             revocations=self._store.revocations,
             reviewers=self._store.reviewers,
+            earliest=earliest,
         )
-        return grants.fitness(grant, wanted.gate, wanted.call, wanted.subject, around)
+
+    def _fitness(self, grant: Grant, wanted: GrantDraft) -> Fitness:
+        return grants.fitness(grant, wanted.gate, wanted.call, wanted.subject, self._around())
 
     def _cools(self, grant: Grant, wanted: GrantDraft) -> bool:
         """Tell whether a reviewer denied this very call, or one that is the same request, and none is asked yet."""
@@ -218,7 +233,7 @@ class Opener:
         if self._fitness(grant, wanted) is not Fitness.DENIED:
             return False
         since = grant.denied_at
-        return since is None or self._now() < since + wanted.gate.limits.deny_cooldown_seconds
+        return since is None or not self._around().surely_past(since + wanted.gate.limits.deny_cooldown_seconds)
 
     async def _live(self, known: Grant) -> Grant | None:
         found = await self._cluster.read_grant(known.namespace, known.name)
@@ -230,7 +245,7 @@ class Opener:
         said = {"by": self._installation.webhook, "for": at_the_word_of} | ({"reason": reason} if reason else {})
         live: Grant | None = grant
         for _ in range(_MAX_WITHDRAWALS):
-            if live is None or not waits(live, self._now()):
+            if live is None or not waits(live, self._earliest()):
                 return RefusedOpening("it is no longer pending")
             if any(review.decision == "Deny" for review in live.reviews):
                 # A denial that the operator is yet to look at would be gone with it, and the call asked for again.

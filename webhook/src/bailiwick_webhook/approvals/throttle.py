@@ -24,17 +24,17 @@ PATIENCE: Final = 10.0
 
 
 class Throttle:
-    """Counts. `now` is the time of day in seconds since the epoch.
+    """Counts. `earliest` is the earliest time that it can be, in seconds since the epoch: limits end by it.
 
     `pending`: so many requests of one namespace may wait for their reviews, whosever they are; 0: any number.
     """
 
     def __init__(
-        self, cluster: GrantsApi, store: GrantView, now: Callable[[], float], pending: int = PENDING_GRANTS
+        self, cluster: GrantsApi, store: GrantView, earliest: Callable[[], float], pending: int = PENDING_GRANTS
     ) -> None:
         self._cluster = cluster
         self._store = store
-        self._now = now
+        self._earliest = earliest
         self._pending = pending
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -56,7 +56,8 @@ class Throttle:
 
     async def reached(self, call: Call, subject: Party, limits: Limits) -> str | None:
         """Return which limit one more request would break, in words; None: none. Raises `ClusterUnavailableError`."""
-        if self._pending and (waiting := self._store.grants.waiting(call.namespace, self._now())) >= self._pending:
+        waiting = self._store.grants.waiting(call.namespace, self._earliest()) if self._pending else 0
+        if self._pending and waiting >= self._pending:
             return f"this namespace has {waiting} pending requests; the limit is {self._pending}"
         known = self._store.candidates(call.namespace, call.endpoint, subject.uid)
         # A flood is turned away by what is known already; only who may pass costs a look at the API server.
@@ -66,7 +67,7 @@ class Throttle:
         return self._broken((grant for raw in found if (grant := parse(raw)) is not None), limits)
 
     def _broken(self, grants: Iterable[Grant], limits: Limits) -> str | None:
-        now, pending, lately = self._now(), 0, 0
+        now, pending, lately = self._earliest(), 0, 0
         for grant in grants:
             if grant.by_hand:
                 continue

@@ -8,7 +8,6 @@ of theirs completes a handshake here.
 import asyncio
 import functools
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -150,8 +149,7 @@ def _counted(authorities: ClientAuthorities | None, pem: bytes) -> tuple[Service
     certificate, accounts = _parsed(pem)
     if certificate is None or not authorities.issued(certificate):
         return ()
-    now = datetime.now(UTC)
-    return accounts if certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc else ()
+    return accounts if authorities.current.in_time(certificate) else ()
 
 
 @functools.lru_cache(_KNOWN)

@@ -58,11 +58,12 @@ def new_evaluation_id() -> str:
 
 
 class DecisionInputs(msgspec.Struct, frozen=True, gc=False):
-    """What a decision is made from, all of one moment. `now` is seconds since the epoch."""
+    """What a decision is made from, all of one moment. `now` and `earliest` as in `Circumstances`."""
 
     snapshot: Snapshot
     now: float
     seen: StoreState
+    earliest: float | None = None
 
     def around(
         self, asked: EvaluationRequest, installation: Installation, history: HistoryReadings = UNREAD
@@ -84,6 +85,7 @@ class DecisionInputs(msgspec.Struct, frozen=True, gc=False):
             history,
             seen.revocations,
             seen.reviewers,
+            self.earliest,
         )
 
     def is_outdated(self, namespace: str, endpoint: str) -> bool:

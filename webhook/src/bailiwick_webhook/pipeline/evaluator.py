@@ -24,12 +24,14 @@ from bailiwick_webhook.store.view import View
 
 
 class Evaluator:
-    """Evaluates calls. `now` is the time of day in seconds since the epoch."""
+    """Evaluates calls. `span` returns the earliest and the latest time that it can be, in seconds since the epoch."""
 
-    def __init__(self, store: View, installation: Installation, now: Callable[[], float], offload: Offload) -> None:
+    def __init__(
+        self, store: View, installation: Installation, span: Callable[[], tuple[float, float]], offload: Offload
+    ) -> None:
         self._store = store
         self._installation = installation
-        self._now = now
+        self._span = span
         self._offload = offload
 
     @property
@@ -39,7 +41,8 @@ class Evaluator:
 
     def inputs(self) -> DecisionInputs:
         """Return what a decision at this moment is made from."""
-        return DecisionInputs(self.snapshot, self._now(), self._store.glance())
+        earliest, latest = self._span()
+        return DecisionInputs(self.snapshot, latest, self._store.glance(), earliest)
 
     def circumstances(self, asked: EvaluationRequest) -> Circumstances:
         """Return the circumstances of a decision at this moment."""

@@ -13,6 +13,7 @@ import structlog
 from msgspec.structs import replace
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.serverclock import span_of
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.batch import Semantic
 from bailiwick_engine.call import Call, Party, PodWorkload, ServiceAccount
@@ -65,7 +66,7 @@ _ALLOW, _USE_GRANT = Outcome.ALLOW, Outcome.USE_GRANT
 class Pdp:
     """Answers evaluations. `now` is the time of day in seconds since the epoch. `observe`: see `observer`.
 
-    `histories` returns what counts calls.
+    `span`: see `Evaluator`; without one, calls are judged by `now` too. `histories` returns what counts calls.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a decision point
@@ -78,6 +79,7 @@ class Pdp:
         now: Callable[[], float] = time.time,
         permits: Readers | None = None,
         *,
+        span: Callable[[], tuple[float, float]] | None = None,
         record_key: bytes | None = None,
         shadow_share: float = 1.0,
         observe: Observer = unobserved,
@@ -85,6 +87,7 @@ class Pdp:
     ) -> None:
         self._observe = observe
         self._store = store
+        self._now = now
         self._consumer = consumer
         self._opener = opener
         self._asking = ApprovalRequester(opener)
@@ -94,7 +97,7 @@ class Pdp:
         self.offload = Offload()
         self.turns = LoopTurns()
         self._recorder = DecisionRecorder(records, RecordLines(record_key), self.offload, now, opener, observe)
-        self._evaluator = Evaluator(store, installation, now, self.offload)
+        self._evaluator = Evaluator(store, installation, span or span_of(now), self.offload)
         keeper = histories(self.counts.histories, self.turns.slices, self.offload.run, self._recorder.record_event)
         self.histories = HistoryCounter(keeper, self._evaluator, consumer, self.offload, self.counts.histories)
         self._outcomes = OutcomeReports(keeper, records, self.counts.histories, now)
@@ -156,7 +159,7 @@ class Pdp:
         if one.takes_grant or one.verdict.needs is not None:
             return Need(partial(self._evaluate_in_steps, one, shadow, started, explanation))
         settled = settle(one, explanation)
-        decision, line = self._recorder.compose("evaluation", settled, one.inputs.now, one.weighed, read)
+        decision, line = self._recorder.compose("evaluation", settled, self._now(), one.weighed, read)
         # Last of what may fail: a record of a decision that was never answered is no record of it.
         if self._records.take(line):
             return self._count(decision, one, shadow, started)
@@ -256,6 +259,7 @@ class Pdp:
     ) -> list[Decision | None]:
         """Record what needs no wait, all as of one moment."""
         decisions: list[Decision | None] = []
+        now = self._now()
         for one in judged:
             await slices.turn()
             allowed = False
@@ -267,7 +271,7 @@ class Pdp:
                 read = None
                 if one.asked.large:
                     read = await self._recorder.read(one.asked.call, inputs.snapshot, one.weighed)
-                decision, line = self._recorder.compose("evaluation", settled, inputs.now, one.weighed, read)
+                decision, line = self._recorder.compose("evaluation", settled, now, one.weighed, read)
                 if not self._records.take(line):
                     decision = await self._recorder.write(decision, line, must=False)
                 decisions.append(decision)

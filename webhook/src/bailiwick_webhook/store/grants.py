@@ -21,6 +21,7 @@ from bailiwick_webhook.store.listwatch import Key
 
 _PARSED: Final = 1024
 _FEW: Final = 16
+_NONE: Final[Mapping[Key, float]] = {}
 _DENIED: Final = "Denied"
 _REVIEWED: Final = frozenset({"Active", "Consumed", "Denied"})
 # What `parse` looks at, and nothing else: who wrote which field is half of a stored object.
@@ -125,13 +126,8 @@ class Grants:
 
     def waiting(self, namespace: str, now: float) -> int:
         """Return how many grants of a namespace that were asked for wait for their reviews. `now`: since the epoch."""
-        waiting = self._kept.waiting.get(namespace)
-        if waiting is None:
-            return 0
-        for key in [key for key, until in waiting.items() if until <= now]:
-            # Over, whether or not the operator has said so.
-            del waiting[key]
-        return len(waiting)
+        # One whose time is past is over, whether or not the operator has said so. It is kept: the clock may be set.
+        return sum(until > now for until in self._kept.waiting.get(namespace, _NONE).values())
 
     def listing(self) -> "_Listing":
         """Begin a list."""

@@ -11,6 +11,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
+from bailiwick_api.serverclock import ServerClock
 from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_webhook.tls.pair import UnusableError
 
@@ -57,10 +58,17 @@ class ClientAuthorities:
 
 
 class CurrentAuthorities:
-    """What is trusted now; None before the file was read."""
+    """What is trusted now; None before the file was read. `clock`: by which clocks certificates begin and end."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: ServerClock | None = None) -> None:
         self.now: ClientAuthorities | None = None
+        self._clock = clock or ServerClock()
+
+    def in_time(self, certificate: x509.Certificate) -> bool:
+        """Tell whether a client's certificate is valid at this moment."""
+        # Of two clocks, the later ends it.
+        begins, ends = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
+        return self._clock.later() < ends and begins <= self._clock.wall()
 
 
 def asking(context: ssl.SSLContext) -> None:
@@ -79,7 +87,8 @@ def trusted_still(connection: ssl.SSLObject, certificate: x509.Certificate) -> b
     if now is None:
         return False
     # A session that is taken up again was verified when it began, whatever is trusted since.
-    return (now.pem == clients.pem and not connection.session_reused) or now.issued(certificate)
+    issued = (now.pem == clients.pem and not connection.session_reused) or now.issued(certificate)
+    return issued and clients.current.in_time(certificate)
 
 
 def _issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:

@@ -19,6 +19,7 @@ from typing import Final
 
 import structlog
 
+from bailiwick_api.serverclock import ServerClock
 from bailiwick_webhook.tls.clients import ClientAuthorities, CurrentAuthorities, asking
 from bailiwick_webhook.tls.pair import NotIssuedError, Pair, UnusableError, look
 
@@ -52,7 +53,8 @@ def hardened() -> ServingContext:
 class Certificates:
     """Watches the files of one pair. `names`: what it must be for, besides being for something.
 
-    `clients`: the file of the CAs by which clients' certificates are verified; None: none is asked for.
+    `clients`: the file of the CAs by which clients' certificates are verified; None: none is asked for. `clock` judges
+    our own pair, and `clients_clock` what clients show, which gives rights.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Certificates:
         names: Iterable[str] = (),
         clients: Path | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clients_clock: ServerClock | None = None,
     ) -> None:
         self._certificate = certificate
         self._key = key
@@ -73,7 +76,7 @@ class Certificates:
         self._patient_until = clock() + timedelta(seconds=PATIENCE)
         self._said: tuple[str | None, bool] = (None, False)
         self._clients = clients
-        self._trusted = CurrentAuthorities()
+        self._trusted = CurrentAuthorities(clients_clock)
         self._read: tuple[bytes, bytes, bytes | None] | None = None
         self._served: Pair | None = None
         self._context: ssl.SSLContext | None = None

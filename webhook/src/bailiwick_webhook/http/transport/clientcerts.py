@@ -6,7 +6,6 @@ verified by are still trusted: a connection outlives neither.
 
 import asyncio
 import ssl
-from datetime import UTC, datetime
 from typing import Final, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
@@ -53,7 +52,4 @@ def certified(peer: ConnectedPeer) -> tuple[ServiceAccount, ...]:
             return _NOBODY
         _seen[tls] = seen
     certificate, accounts = seen
-    now = datetime.now(UTC)
-    if not certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc:
-        return _NOBODY
     return accounts if trusted_still(tls, certificate) else _NOBODY

@@ -13,9 +13,15 @@ from bailiwick_webhook.identity.jwt.verifier import Rules, Verifier
 
 
 class Issuer:
-    """A configured issuer, with its keys."""
+    """A configured issuer, with its keys. `clock`, `now` and `begun` as in `Verifier`."""
 
-    def __init__(self, config: IssuerConfig, clock: Callable[[], float], now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        config: IssuerConfig,
+        clock: Callable[[], float],
+        now: Callable[[], float],
+        begun: Callable[[], float] | None = None,
+    ) -> None:
         self.config = config
         self.name = config.name
         self.url = config.issuer
@@ -26,7 +32,7 @@ class Issuer:
             config.leeway_seconds,
             None if config.signals is None else config.signals.max_token_seconds,
         )
-        self.verifier = Verifier(self.keys, rules, clock=clock, now=now)
+        self.verifier = Verifier(self.keys, rules, clock=clock, now=now, begun=begun)
 
     def audiences(self, accepted: frozenset[str]) -> frozenset[str]:
         """Return those of an endpoint's audiences that this issuer may be accepted for."""
@@ -42,8 +48,9 @@ class Issuers:
         *,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
+        begun: Callable[[], float] | None = None,
     ) -> None:
-        self._by_url = {config.issuer: Issuer(config, clock, now) for config in configs}
+        self._by_url = {config.issuer: Issuer(config, clock, now, begun) for config in configs}
 
     def find(self, url: str | None) -> Issuer | None:
         """Return the issuer of this name; None where there is none."""

@@ -63,13 +63,25 @@ class _Kept:
 
 
 class Verifier:
-    """Verifies the tokens of one issuer. `clock` is monotonic, `now` the time of day; both in seconds."""
+    """Verifies the tokens of one issuer. `clock` is monotonic, `now` the time of day; both in seconds.
 
-    def __init__(self, keys: KeySet, rules: Rules, *, clock: Callable[[], float], now: Callable[[], float]) -> None:
+    `begun` is the time of day by which a token begins, where that is another than the one by which it ends.
+    """
+
+    def __init__(
+        self,
+        keys: KeySet,
+        rules: Rules,
+        *,
+        clock: Callable[[], float],
+        now: Callable[[], float],
+        begun: Callable[[], float] | None = None,
+    ) -> None:
         self._keys = keys
         self._rules = rules
         self._clock = clock
         self._now = now
+        self._begun = begun or now
         self._kept: BoundedCache[bytes, _Kept] = BoundedCache(_KEPT)
 
     def verify(self, parsed: CompactToken) -> Step[VerifiedClaims | RefusedToken | None]:
@@ -119,11 +131,10 @@ class Verifier:
         return kept.verified if self._in_time(kept.verified.claims) else RefusedToken(Reason.IDENTITY_INVALID)
 
     def _in_time(self, claims: Mapping[str, Any]) -> bool:
-        now = self._now()
         ends, begins, issued = claims.get("exp"), claims.get("nbf", 0), claims.get("iat", 0)
         if not (moment(ends) and moment(begins) and moment(issued)):
             return False
-        return now + self._rules.leeway < ends and now >= begins and now >= issued
+        return self._now() + self._rules.leeway < ends and self._begun() >= max(begins, issued)
 
 
 def is_bound(claims: Mapping[str, Any]) -> bool:
