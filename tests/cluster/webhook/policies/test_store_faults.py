@@ -274,6 +274,7 @@ def test_what_lay_unread_while_the_process_was_stopped_makes_nothing_fresh(
     until(lambda: tenant.ask("customers.list").reason == "no_rule", "what it was told is decided by", 10)
     assert readiness(point)[1]["store"]["age_seconds"] >= stopped
     faults.clear()
+    faults.cut_watches()
     until(lambda: readiness(point)[1]["store"]["age_seconds"] < STOPPED, "a list makes it fresh", 30)
 
 

@@ -232,13 +232,15 @@ CHANGE: Final = ("ADDED", obj("b", 105))
         (0.0, [CHANGE], 2.0, 1),
         # Too short to be told from a slow turn: a beat before it counts.
         (4.0, [BOOKMARK], 5.0, 1),
-        # Listed again, which is the moment from then on.
-        (600.0, [BOOKMARK], 0.0, 2),
-        (600.0, [CHANGE, BOOKMARK], 0.0, 2),
+        # All that lay there is taken in, and counts for nothing.
+        (600.0, [BOOKMARK], 601.0, 1),
+        (600.0, [CHANGE, BOOKMARK], 601.0, 1),
+        # With what comes later it is listed again.
+        (600.0, [CHANGE, None, BOOKMARK], 0.0, 2),
     ],
 )
 async def test_what_a_watch_tells_is_as_old_as_it_can_have_waited(
-    stopped: float, told: list[Event], age: float, listed: int
+    stopped: float, told: list[Event | None], age: float, listed: int
 ) -> None:
     now, pulse = [0.0], list[Pulse]()
 
@@ -256,7 +258,11 @@ async def test_what_a_watch_tells_is_as_old_as_it_can_have_waited(
             if stopped:
                 beat(stopped)
             for event in told:
-                yield event
+                if event is not None:
+                    yield event
+                    continue
+                for _ in range(8):
+                    beat(BEAT)
             await asyncio.sleep(3600)
 
         spoke = False
@@ -269,6 +275,7 @@ async def test_what_a_watch_tells_is_as_old_as_it_can_have_waited(
         await asyncio.sleep(0)
     task.cancel()
     assert (watching.age, server.listed) == (age, listed)
+    assert ("b" in sink.names) is (CHANGE in told and listed == 1)
 
 
 async def test_a_watch_without_bookmarks_is_not_believed_for_long() -> None:

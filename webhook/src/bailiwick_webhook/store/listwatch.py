@@ -10,7 +10,8 @@ What counts for `heard` is when the API server may have said it, and not when it
 - A watch first says what happened before it was begun, and not how much of that is left. The first bookmark comes after
   all of it. Until then what a watch says counts for nothing.
 - From then on it says what happens. What is read was sent before it arrived, and it had not arrived at `Pulse.sure`.
-- What lay unread while the process was stopped is taken in, and counts for nothing: a list says how it is now.
+- What lay unread while the process was stopped is taken in, and counts for nothing. With the next event after that the
+  watch ends, and a list says how it is now.
 
 How long it takes from the API server to here cannot be seen. No stream is silent for longer than `SILENCE`.
 """
@@ -194,8 +195,10 @@ class ListWatch:
         """
         sure = self._pulse.sure
         if began < self._pulse.resumed:
-            raise OldWatchError("the process was stopped")
-        if abreast:
+            # What lay there is taken in first, since it may take something back, and a list may not be had.
+            if sure > self._pulse.resumed:
+                raise OldWatchError("the process was stopped")
+        elif abreast:
             self.heard = max(self.heard, sure)
         elif sure - began > SILENCE:
             # Not every API server sends bookmarks.
