@@ -21,6 +21,7 @@ from bailiwick_policystore.endpoints import Key
 from bailiwick_policystore.refetch import Read, nothing
 from bailiwick_webhook.cluster.client import DATA, ClusterUnavailableError, Collection
 from bailiwick_webhook.store.listwatch import ListWatch
+from bailiwick_webhook.store.pulse import Pulse
 from support.callbackcounts import counted
 from support.objects import ENDPOINT, Object, changed, policy, rule, settings
 from unit.engine.cases import CALL, verdict_of
@@ -250,7 +251,7 @@ async def test_without_the_right_to_list_decisions_go_on_and_the_log_says_what_t
             DATA,
             policies.data,
             relist_interval=60,
-            clock=time.monotonic,
+            pulse=Pulse(time.monotonic),
             without="data is unknown",
         )
         with capture_logs() as logs:

@@ -26,6 +26,7 @@ from bailiwick_process import collector
 from bailiwick_webhook.cluster.client import GRANTS, POLICIES, Collection, HistoryGoneError
 from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.listwatch import ListWatch, Sink
+from bailiwick_webhook.store.pulse import Pulse
 from support.callbackcounts import counted
 from support.objects import ENDPOINT, Object, changed, opened_grant, policy, rule, settings, subject
 from unit.engine.cases import AROUND, CALL
@@ -180,7 +181,7 @@ async def _play() -> Playthrough:
 
 
 def _watching(server: Server, collection: Collection, sink: Sink) -> asyncio.Task[None]:
-    watching = ListWatch(server, collection, sink, relist_interval=3600, clock=time.monotonic)  # type: ignore[arg-type]  # a server of ours
+    watching = ListWatch(server, collection, sink, relist_interval=3600, pulse=Pulse(time.monotonic))  # type: ignore[arg-type]  # a server of ours
     return asyncio.create_task(watching.run())
 
 

@@ -1,8 +1,10 @@
 """Whatever happens between API server and store: what is gone is gone, what is old denies, and nothing stops us."""
 
 import json
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -11,9 +13,12 @@ import pytest
 from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_POLICIES
 from bailiwick_kube.access import access
 from bailiwick_kube.connections import HttpTransport
+from bailiwick_kube.paths import revocations_path
 from bailiwick_webhook.cluster.client import POLICIES, ApiClient, ClusterUnavailableError
+from bailiwick_webhook.store.pulse import LONGEST
 from demo.stack import DecisionPoint
 from localcluster import process
+from localcluster.people import ADMIN
 from support import faultkinds
 from support.faultkinds import Held
 from support.faultproxy import FaultProxy
@@ -21,6 +26,7 @@ from support.installation import accepted
 from support.objects import POLICY, Object, policy, rule
 from support.pdp.processes import Bailiwick, readiness
 from support.pdp.tenant import RULES, Tenant, Tenants
+from support.revocations import manifest
 from support.waits import until
 
 pytestmark = pytest.mark.long
@@ -32,6 +38,9 @@ WATCH: Final = r"/(endpointpolicies|approvalgrants)\?.*watch=true"
 # For one collection only, the one in which something happens: a pause grows until then.
 POLICY_LIST: Final = r"/endpointpolicies\?.*limit="
 POLICY_WATCH: Final = r"/endpointpolicies\?.*watch=true"
+DECIDED_BY: Final = r"/(endpointpolicies|approvalgrants|subjectrevocations)\?"
+# Longer than a turn of a loop takes.
+STOPPED: Final = LONGEST + 2
 STALE_AFTER: Final = 5.0
 DEAD_AFTER: Final = 10.0
 GONE: Final = b'{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old resource version"}}\n'
@@ -227,6 +236,46 @@ async def test_a_watch_that_says_nothing_is_not_believed(pdp: Bailiwick, faults:
         assert 0.9 < time.monotonic() - began < 5
     finally:
         await cluster.close()
+
+
+@pytest.fixture
+def closing() -> Iterator[ExitStack]:
+    """What is ended however the test ends."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.mark.invariant(26)
+@pytest.mark.timeout(120)
+def test_what_lay_unread_while_the_process_was_stopped_makes_nothing_fresh(
+    pdp: Bailiwick, proxy: FaultProxy, faults: FaultProxy, closing: ExitStack
+) -> None:
+    point = pdp.start_point("--api-timeout", "1", proxy=proxy)
+    closing.callback(process.stop, [point.process.id])
+    tenants = pdp.tenants(point)
+    closing.callback(tenants.namespaces.clean)
+    tenant = tenants.make("stopped-point")
+    name = tenant.opened("customers.export", "stopped")
+    assert tenant.ask("customers.list").decision is True
+    taken_back = manifest(sub=f"system:serviceaccount:{tenant.namespace}:nobody", by=ADMIN)
+    closing.callback(pdp.callers.admin.delete, revocations_path(taken_back["metadata"]["name"]))
+    point.process.id.send(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        # One event of each kind that is decided by, and then nothing more.
+        tenant.change_policy({"rules": [*RULES[1:]]})
+        tenant.revoke(name)
+        accepted(pdp.callers.admin.create(taken_back, revocations_path()))
+        time.sleep(STOPPED)
+        faults.on("GET", DECIDED_BY, faultkinds.status(503), times=None)
+        stopped = time.monotonic() - began
+    finally:
+        point.process.id.send(signal.SIGCONT)
+    until(lambda: tenant.ask("customers.list").reason == "no_rule", "what it was told is decided by", 10)
+    assert readiness(point)[1]["store"]["age_seconds"] >= stopped
+    faults.clear()
+    faults.cut_watches()
+    until(lambda: readiness(point)[1]["store"]["age_seconds"] < STOPPED, "a list makes it fresh", 30)
 
 
 def _await_fresh(point: DecisionPoint) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from bailiwick_kube.lists import ListPage
 from bailiwick_webhook.cluster.client import POLICIES, ClusterUnavailableError, Collection, HistoryGoneError
-from bailiwick_webhook.store.listwatch import Key, ListWatch
+from bailiwick_webhook.store.listwatch import SILENCE, Key, ListWatch
+from bailiwick_webhook.store.pulse import BEAT, Pulse
 
 Event = tuple[str, dict[str, Any]]
 Objects = dict[Key, dict[str, Any]]
@@ -117,7 +118,7 @@ def no_time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 async def run(server: Server, sink: Kept, *, clock: Callable[[], float] = lambda: 0.0, turns: int = 300) -> ListWatch:
     """Run until nothing more happens."""
-    watching = ListWatch(server, POLICIES, sink, relist_interval=720, clock=clock)  # type: ignore[arg-type]  # a server of ours
+    watching = ListWatch(server, POLICIES, sink, relist_interval=720, pulse=Pulse(clock))  # type: ignore[arg-type]  # a server of ours
     task = asyncio.create_task(watching.run())
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -190,7 +191,7 @@ async def test_the_first_word_of_a_watch_ends_the_growing() -> None:
 
 async def test_the_age_is_that_of_the_last_word_that_was_taken_up() -> None:
     now = [0.0]
-    watching = ListWatch(Server(), POLICIES, Kept(), relist_interval=720, clock=lambda: now[0])  # type: ignore[arg-type]  # a server of ours
+    watching = ListWatch(Server(), POLICIES, Kept(), relist_interval=720, pulse=Pulse(lambda: now[0]))  # type: ignore[arg-type]  # a server of ours
     assert watching.age == float("inf")
     task = asyncio.create_task(watching.run())
     for _ in range(5):
@@ -199,3 +200,102 @@ async def test_the_age_is_that_of_the_last_word_that_was_taken_up() -> None:
     now[0] = 7.0
     assert watching.age == 7.0
     task.cancel()
+
+
+@pytest.mark.parametrize("where", ["before the first page", "between the pages", "while the last is taken up"])
+async def test_a_list_is_as_old_as_the_moment_before_it_was_asked_for(where: str) -> None:
+    now = [0.0]
+
+    class SlowServer(Server):
+        async def pages(self, collection: Collection) -> AsyncIterator[ListPage]:
+            now[0] += 600 if where == "before the first page" else 0
+            yield ListPage([obj("a")], "100")
+            now[0] += 600 if where == "between the pages" else 0
+            yield ListPage([obj("b")], "100")
+            now[0] += 600 if where == "while the last is taken up" else 0
+
+    watching = await run(SlowServer(), Kept(), clock=lambda: now[0], turns=20)
+    assert (watching.synced, watching.age) == (True, 600)
+
+
+BOOKMARK: Final = ("BOOKMARK", obj("", 110))
+CHANGE: Final = ("ADDED", obj("b", 105))
+
+
+@pytest.mark.parametrize(
+    ("stopped", "told", "age", "listed"),
+    [
+        # The beat a second before the last one counts.
+        (0.0, [BOOKMARK], 1.25, 1),
+        (0.0, [BOOKMARK, CHANGE], 1.25, 1),
+        # Of what happened before the watch, more may follow.
+        (0.0, [CHANGE], 2.0, 1),
+        # Too short to be told from a slow turn: a beat before it counts.
+        (4.0, [BOOKMARK], 5.0, 1),
+        # All that lay there is taken in, and counts for nothing.
+        (600.0, [BOOKMARK], 601.0, 1),
+        (600.0, [CHANGE, BOOKMARK], 601.0, 1),
+        # With what comes later it is listed again.
+        (600.0, [CHANGE, None, BOOKMARK], 0.0, 2),
+    ],
+)
+async def test_what_a_watch_tells_is_as_old_as_it_can_have_waited(
+    stopped: float, told: list[Event | None], age: float, listed: int
+) -> None:
+    now, pulse = [0.0], list[Pulse]()
+
+    def beat(seconds: float) -> None:
+        now[0] += seconds
+        pulse[0].beat()
+
+    class LateServer(Server):
+        async def watch(self, *asked: object, **how: object) -> AsyncIterator[Event]:
+            if self.spoke:
+                await asyncio.sleep(3600)
+            self.spoke = True
+            for _ in range(8 if not stopped else 4):
+                beat(BEAT)
+            if stopped:
+                beat(stopped)
+            for event in told:
+                if event is not None:
+                    yield event
+                    continue
+                for _ in range(8):
+                    beat(BEAT)
+            await asyncio.sleep(3600)
+
+        spoke = False
+
+    server, sink = LateServer(), Kept()
+    pulse.append(Pulse(lambda: now[0]))
+    watching = ListWatch(server, POLICIES, sink, relist_interval=720, pulse=pulse[0])  # type: ignore[arg-type]  # a server of ours
+    task = asyncio.create_task(watching.run())
+    for _ in range(30):
+        await asyncio.sleep(0)
+    task.cancel()
+    assert (watching.age, server.listed) == (age, listed)
+    assert ("b" in sink.names) is (CHANGE in told and listed == 1)
+
+
+async def test_a_watch_without_bookmarks_is_not_believed_for_long() -> None:
+    now, pulse = [0.0], list[Pulse]()
+
+    class OldServer(Server):
+        async def watch(self, *asked: object, **how: object) -> AsyncIterator[Event]:
+            for number in range(60):
+                for _ in range(8):
+                    now[0] += BEAT
+                    pulse[0].beat()
+                yield "MODIFIED", obj("a", 101 + number)
+            await asyncio.sleep(3600)
+
+    server = OldServer()
+    pulse.append(Pulse(lambda: now[0]))
+    watching = ListWatch(server, POLICIES, Kept(), relist_interval=720, pulse=pulse[0])  # type: ignore[arg-type]  # a server of ours
+    task = asyncio.create_task(watching.run())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    task.cancel()
+    assert server.listed > 1
+    assert watching.age <= SILENCE + 4

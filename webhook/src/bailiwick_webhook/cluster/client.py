@@ -4,7 +4,7 @@ Holds: what the API server does not answer as it should is a `ClusterUnavailable
 nothing is repeated here (see `bailiwick_kube`).
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -101,7 +101,7 @@ class ApiClient:
 
     async def watch(
         self, collection: Collection, resource_version: str, *, silence: float, seconds: int
-    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    ) -> AsyncGenerator[tuple[str, dict[str, Any]]]:
         """Yield (type, object) from a resource version on, bookmarks too, until the server ends the watch.
 
         Raises `SilentWatchError` after `silence` seconds without a byte, `ClusterUnavailableError` and

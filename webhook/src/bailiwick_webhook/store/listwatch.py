@@ -1,14 +1,25 @@
 """List and watch: keep one sink equal to one collection of the API server.
 
 Holds: a list replaces everything, so an object deleted in a gap cannot live on; a watch that says nothing for
-`SILENCE` seconds is not believed; the age is that of the last word from the API server. Nothing that it says, and no
-failure of a sink, ends it: what cannot be kept up grows old, and what is too old denies.
+`SILENCE` seconds is not believed. Every change that the API server had made at `heard` is in the sink. Nothing that it
+says, and no failure of a sink, ends it: what cannot be kept up grows old, and what is too old denies.
+
+What counts for `heard` is when the API server may have said it, and not when it was taken up:
+
+- A list is the state at its first page, thus at least that of the moment before this was asked for.
+- A watch first says what happened before it was begun, and not how much of that is left. The first bookmark comes after
+  all of it. Until then what a watch says counts for nothing.
+- From then on it says what happens. What is read was sent before it arrived, and it had not arrived at `Pulse.sure`.
+- What lay unread while the process was stopped is taken in, and counts for nothing. With the next event after that the
+  watch ends, and a list says how it is now.
+
+How long it takes from the API server to here cannot be seen. No stream is silent for longer than `SILENCE`.
 """
 
 import asyncio
 import random
 import sys
-from collections.abc import Callable
+from contextlib import aclosing
 from typing import Any, Final, Protocol
 
 import structlog
@@ -22,6 +33,7 @@ from bailiwick_webhook.cluster.client import (
     HistoryGoneError,
     SilentWatchError,
 )
+from bailiwick_webhook.store.pulse import Pulse
 
 SILENCE = 70.0
 NEVER: Final = float("-inf")
@@ -33,6 +45,10 @@ _SHORT_WATCH = 0.5
 _log = structlog.get_logger()
 
 Key = tuple[str, str]
+
+
+class OldWatchError(Exception):
+    """What a watch says may be old, so that a list has to say how it is now."""
 
 
 class PendingList(Protocol):
@@ -65,16 +81,17 @@ class ListWatch:
         sink: Sink,
         *,
         relist_interval: float,
-        clock: Callable[[], float],
+        pulse: Pulse,
         without: str = "",
     ) -> None:
         self._cluster = cluster
         self._collection = collection
         self._sink = sink
         self._relist_interval = relist_interval
-        self._clock = clock
+        self._pulse = pulse
+        self._clock = pulse.clock
         self._without = {"meanwhile": without} if without else {}
-        # When the API server last said anything about this collection, by the clock.
+        # Every change that the API server had made by then is in the sink, by the clock.
         self.heard = NEVER
         self._keys: set[Key] = set()
         self._pause = _FIRST_PAUSE
@@ -90,7 +107,7 @@ class ListWatch:
 
     @property
     def age(self) -> float:
-        """Seconds since the API server last said anything about this collection; infinite before the first list."""
+        """Seconds since the sink was last known to have every change; infinite before the first list."""
         return self._clock() - self.heard
 
     async def run(self) -> None:
@@ -104,6 +121,8 @@ class ListWatch:
             except SilentWatchError:
                 # Of a collection in which nothing happens no bookmark comes either, until something has.
                 _log.info("watch silent, listing again", collection=self._collection.path)
+            except OldWatchError as old:
+                _log.info("watch may be old, listing again", collection=self._collection.path, why=str(old))
             except ClusterUnavailableError as error:
                 # What could be read a moment ago, as like as not can be again: the watch of a definition that is new is
                 # answered 429, for one. There is no need to act before it fails again.
@@ -127,7 +146,7 @@ class ListWatch:
     async def _list(self) -> None:
         # Each page is let go before the next is asked for: the objects of all would take more room than what is kept.
         listing, keys = self._sink.listing(), set[Key]()
-        version, slices = "", Slices(patient=True)
+        version, slices, began = "", Slices(patient=True), self._clock()
         async for page in self._cluster.pages(self._collection):
             version = page.resource_version
             for obj in page.items:
@@ -141,7 +160,8 @@ class ListWatch:
         self._keys = keys
         await slices.all(listing.done())
         self.resource_version = version
-        self.heard = self._clock()
+        # However long it took to come and to be taken up.
+        self.heard = began
         self.failing = False
 
     async def _watch(self) -> None:
@@ -149,22 +169,40 @@ class ListWatch:
         until = self._clock() + self._relist_interval * random.uniform(0.85, 1.15)  # noqa: S311 - jitter
         while self._clock() < until:
             seconds = min(random.randint(*WATCH_SECONDS), max(1, int(until - self._clock())))  # noqa: S311 - jitter
-            began = self._clock()
-            async for kind, obj in self._cluster.watch(
-                self._collection, self.resource_version, silence=SILENCE, seconds=seconds
-            ):
-                if kind != "BOOKMARK":
-                    key = key_of(obj)
-                    (self._keys.discard if kind == "DELETED" else self._keys.add)(key)
-                    self._sink.apply(kind, key, obj)
-                # After the sink took it, so that a revision never names what a decision could not see.
-                self.resource_version = obj["metadata"]["resourceVersion"]
-                self.heard = self._clock()
-                self._pause = _FIRST_PAUSE
+            began, abreast = self._clock(), False
+            stream = self._cluster.watch(self._collection, self.resource_version, silence=SILENCE, seconds=seconds)
+            async with aclosing(stream):
+                async for kind, obj in stream:
+                    if kind == "BOOKMARK":
+                        abreast = True
+                    else:
+                        key = key_of(obj)
+                        (self._keys.discard if kind == "DELETED" else self._keys.add)(key)
+                        self._sink.apply(kind, key, obj)
+                    # After the sink took it, so that a revision never names what a decision could not see.
+                    self.resource_version = obj["metadata"]["resourceVersion"]
+                    self._pause = _FIRST_PAUSE
+                    self._hear(began, abreast=abreast)
             if self._clock() - began < _SHORT_WATCH:
                 await self._rest()
             else:
                 self._pause = _FIRST_PAUSE
+
+    def _hear(self, began: float, *, abreast: bool) -> None:
+        """Take note that a watch that was begun then said something. `abreast`: and all that was before it.
+
+        On the way of every event. Raises `OldWatchError`.
+        """
+        sure = self._pulse.sure
+        if began < self._pulse.resumed:
+            # What lay there is taken in first, since it may take something back, and a list may not be had.
+            if sure > self._pulse.resumed:
+                raise OldWatchError("the process was stopped")
+        elif abreast:
+            self.heard = max(self.heard, sure)
+        elif sure - began > SILENCE:
+            # Not every API server sends bookmarks.
+            raise OldWatchError("no bookmark for a while")
 
 
 def key_of(obj: dict[str, Any]) -> Key:

@@ -29,6 +29,7 @@ from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.guard import GuardWatch
 from bailiwick_webhook.store.keys import Keys
 from bailiwick_webhook.store.listwatch import ListWatch, Sink
+from bailiwick_webhook.store.pulse import Pulse
 from bailiwick_webhook.store.reviewers import ReviewerWatch
 from bailiwick_webhook.store.revocations import RevocationWatch
 
@@ -76,9 +77,10 @@ class Store:
         self._cluster = cluster
         self._max_staleness = max_staleness
         self._hard_staleness = hard_staleness
+        self._pulse = Pulse(time.monotonic)
 
         def watch(collection: Collection, sink: Sink, without: str = "") -> ListWatch:
-            return ListWatch(cluster, collection, sink, relist_interval=relist, clock=time.monotonic, without=without)
+            return ListWatch(cluster, collection, sink, relist_interval=relist, pulse=self._pulse, without=without)
 
         self._decided_by = (
             watch(POLICIES, self.policies),
@@ -95,6 +97,7 @@ class Store:
     async def run(self) -> None:
         """Keep everything up to date, for ever."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._pulse.run())
             tasks.create_task(self.policies.run())
             for listwatch in (*self._decided_by, self._beside, *self._guarded_by, self._signed_by):
                 tasks.create_task(listwatch.run())
@@ -143,7 +146,7 @@ class Store:
 
     @property
     def age(self) -> float:
-        """Seconds since the API server last said anything of the kind that it has been silent about longest."""
+        """Seconds since all of what is decided by was last known to be current; see `listwatch`."""
         return max(listwatch.age for listwatch in self._decided_by)
 
     @property
