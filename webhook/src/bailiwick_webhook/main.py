@@ -238,7 +238,7 @@ def _cluster_parts(
 ) -> standalone.Parts:
     """Return store, identity, pipeline and keys to keep, where there is an API server. Raises `AccessError`."""
     cluster = ApiClient(HttpTransport(access(settings.kubeconfig), settings.api_timeout, _USER_AGENT))
-    # What gives rights ends by the later of both clocks. It begins by ours, which is known before the first answer.
+    # What gives rights ends by the later of both clocks. It begins by ours, which waits for no answer.
     clock = cluster.clock
     stack.push_async_callback(cluster.close)
     # EndpointData grows without objects that the collector tracks.

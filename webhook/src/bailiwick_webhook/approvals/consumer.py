@@ -247,7 +247,7 @@ def _taken(last: Verdict, wanted: Mapping[str, Any], written: ApiResponse, ours:
     """Return the verdict and the grant as it was stored; a denial where that is not what was written, or too late.
 
     Otherwise a change on admission could have the record of one call taken for that of another, which would repeat it.
-    And this process may have been stopped since it judged, while the operator has not ended the grant.
+    And this process may have been stopped since it judged, and without an operator the grant says nothing of its end.
     """
     sent, stored = grants.parse(wanted), grants.parse(written.body)
     if sent is None or stored is None or _state(sent) != _state(stored):

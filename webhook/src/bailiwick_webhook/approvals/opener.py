@@ -130,7 +130,8 @@ class Opener:
             if known is not None and (joined := await self.join(known, wanted)) is not None:
                 # Of the same storm, opened while this one waited.
                 return joined
-            if self._skewed():
+            # An answer has the time: without one, clocks that agree again would not be noticed here.
+            if self._skewed() and await self._still_skewed(wanted, previous):
                 # Whether a limit or a cool-down is over is not known.
                 return _SKEWED
             if any(self._cools(grant, wanted) for grant in self._candidates(wanted)):
@@ -210,6 +211,10 @@ class Opener:
     def _skewed(self) -> bool:
         """Tell whether our clock is not the API server's."""
         return isinf(self._earliest())
+
+    async def _still_skewed(self, wanted: GrantDraft, previous: str) -> bool:
+        await self._cluster.read_grant(wanted.call.namespace, wanted.name(previous))
+        return self._skewed()
 
     def _around(self) -> Circumstances:
         earliest, later = self._span()
