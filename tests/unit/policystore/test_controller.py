@@ -44,7 +44,10 @@ def listed(policies: PolicyController, objects: dict[tuple[str, str], Object]) -
     whole(listing.done())
 
 
-async def settle() -> None:
+async def settle(policies: PolicyController) -> None:
+    """Wait until all that was heard of is in force, however often the work was interrupted, and a few turns more."""
+    while not policies.settled:  # noqa: ASYNC110 - as `main` waits
+        await asyncio.sleep(0)
     for _ in range(20):
         await asyncio.sleep(0)
 
@@ -59,14 +62,14 @@ async def test_a_list_is_everything_and_events_change_it() -> None:
     policies = PolicyController()
     async with running(policies):
         listed(policies, {key("a"): named("a"), key("b"): named("b")})
-        await settle()
+        await settle(policies)
         assert rules(policies) == {"a", "b"}
         policies.apply("DELETED", key("a"), named("a"))
         policies.apply("ADDED", key("c"), named("c"))
-        await settle()
+        await settle(policies)
         assert rules(policies) == {"b", "c"}
         listed(policies, {key("c"): named("c")})
-        await settle()
+        await settle(policies)
         assert rules(policies) == {"c"}
 
 
@@ -74,17 +77,17 @@ async def test_a_status_is_no_news_and_a_new_generation_and_a_new_object_are() -
     policies = PolicyController()
     async with running(policies):
         listed(policies, {key("a"): named("a")})
-        await settle()
+        await settle(policies)
         first = policies.snapshot
         policies.apply("MODIFIED", key("a"), named("a") | {"status": {"digest": "x"}})
-        await settle()
+        await settle(policies)
         assert policies.snapshot is first
         policies.apply("MODIFIED", key("a"), named("a", 2))
-        await settle()
+        await settle(policies)
         second = policies.snapshot
         assert second is not first
         policies.apply("MODIFIED", key("a"), changed(named("a", 2), "metadata.uid", "another"))
-        await settle()
+        await settle(policies)
         assert policies.snapshot is not second
 
 
@@ -104,13 +107,13 @@ async def test_an_object_that_nobody_foresaw_denies_its_namespace_and_no_other(p
     async with running(policies):
         listed(policies, {key("a"): named("a", endpointSettings=settings()), ("other", "other"): other})
         policies.apply("ADDED", key("poison"), poison)
-        await settle()
+        await settle(policies)
         assert policies.snapshot is not None
         assert set(policies.snapshot.unreadable) == {NAMESPACE}
         assert ("other", ENDPOINT) in policies.snapshot.endpoints
         policies.apply("MODIFIED", key("poison"), poison)
         policies.apply("DELETED", key("poison"), poison)
-        await settle()
+        await settle(policies)
         assert (set(policies.snapshot.unreadable), rules(policies)) == (set(), {"a"})
 
 
@@ -129,9 +132,9 @@ async def test_a_defect_of_the_compiler_denies_the_policys_subjects_and_stops_no
     async with running(policies):
         carrier = named(names[0], endpointSettings=settings())
         listed(policies, {key(names[0]): carrier, key(names[1]): named(names[1])})
-        await settle()
+        await settle(policies)
         policies.apply("ADDED", key("b"), named("b"))
-        await settle()
+        await settle(policies)
         assert policies.snapshot is not None
         endpoint = policies.snapshot.endpoints[NAMESPACE, ENDPOINT]
         assert (policies.snapshot.unreadable, endpoint.denied_whole, rules(policies)) == ({}, None, {"a", "b"})
@@ -158,11 +161,11 @@ async def test_where_even_reading_what_is_denied_fails_the_endpoint_or_the_names
     policies = PolicyController()
     async with running(policies):
         listed(policies, {key("a"): named("a")})
-        await settle()
+        await settle(policies)
         monkeypatch.setattr(store, "compile_steps", defective)
         monkeypatch.setattr(store, "salvage", defective)
         policies.apply("ADDED", key("poison"), named("poison") | {"spec": spec})
-        await settle()
+        await settle(policies)
         assert policies.snapshot is not None
         assert (policies.snapshot.endpoints[NAMESPACE, ENDPOINT].denied_whole is not None) is whole
         assert bool(policies.snapshot.unreadable) is namespace
@@ -180,7 +183,7 @@ async def test_an_endpoint_that_cannot_be_built_is_denied_and_no_other(monkeypat
     policies = PolicyController()
     async with running(policies):
         listed(policies, {key("a"): named("a"), key("poison"): named("poison", endpoint="other")})
-        await settle()
+        await settle(policies)
         assert policies.snapshot is not None
         found = policies.snapshot.endpoints
         assert (found[NAMESPACE, ENDPOINT].denied_whole, rules(policies)) == (None, {"a"})
@@ -194,7 +197,7 @@ async def test_what_is_served_is_what_the_snapshot_holds_sound_or_broken() -> No
         listed(policies, {key("a"): named("a", 3), key("b"): broken})
         assert not policies.serves("a-uid", 3)
         assert not policies.settled
-        await settle()
+        await settle(policies)
         assert policies.settled
         assert policies.serves("a-uid", 3)
         assert policies.serves("b-uid", 1)
@@ -202,7 +205,7 @@ async def test_what_is_served_is_what_the_snapshot_holds_sound_or_broken() -> No
         policies.apply("MODIFIED", key("a"), named("a", 4))
         policies.apply("DELETED", key("b"), broken)
         assert policies.serves("a-uid", 3)
-        await settle()
+        await settle(policies)
         assert [policies.serves("a-uid", generation) for generation in (3, 4)] == [False, True]
         assert not policies.serves("b-uid", 1)
 
@@ -227,13 +230,13 @@ async def test_a_change_builds_its_own_endpoint_anew_and_shares_every_other() ->
     policies = PolicyController()
     async with running(policies):
         listed(policies, {key(name): named(name, endpoint=f"api-{name}") for name in "abc"})
-        await settle()
+        await settle(policies)
         assert policies.snapshot is not None
         before = policies.snapshot
         kept = dict(before.endpoints)
         # It moves to another endpoint, as only a re-created one can.
         policies.apply("MODIFIED", key("a"), changed(named("a", endpoint="api-b"), "metadata.uid", "another"))
-        await settle()
+        await settle(policies)
         after = policies.snapshot
         assert (dict(before.endpoints), before.revision) == (kept, "1")
         assert set(after.endpoints) == {(NAMESPACE, "api-b"), (NAMESPACE, "api-c")}
@@ -245,11 +248,11 @@ async def test_a_policy_that_is_being_deleted_is_news_and_gives_nothing_any_more
     policies = PolicyController()
     async with running(policies):
         listed(policies, {key("a"): named("a")})
-        await settle()
+        await settle(policies)
         # The API server counts the generation up when it marks an object that a finalizer holds.
         marked = changed(named("a", generation=2), "metadata.deletionTimestamp", "2026-11-25T12:00:00Z")
         policies.apply("MODIFIED", key("a"), marked)
-        await settle()
+        await settle(policies)
         assert policies.snapshot is not None
         endpoint = policies.snapshot.endpoints[NAMESPACE, ENDPOINT]
         assert [rule.suspended for rule in endpoint.rules] == [True]
@@ -263,7 +266,7 @@ async def test_whoever_asks_is_answered_between_two_expressions_of_one_policy(mo
     policies._queue.rotation = FairRotation(time.monotonic, 1e-9)
     async with running(policies):
         listed(policies, {})
-        await settle()
+        await settle(policies)
         policies.apply("ADDED", key("a"), _with(conditions))
         while not policies.settled:
             turns += 1
