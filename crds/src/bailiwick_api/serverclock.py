@@ -77,14 +77,13 @@ class ServerClock:
 
         Accurate to about the duration of a call, or to half a second.
         """
-        bounds = self._bounds()
-        return None if bounds is None else (bounds[0] + bounds[1]) / 2
+        ours, earliest, latest, _ = self._look()
+        return None if self._offset is None else ours - (earliest + latest) / 2
 
     @property
     def agree(self) -> bool:
         """Whether the clocks are certainly at most `MAX_SKEW` apart."""
-        bounds = self._bounds()
-        return bounds is not None and bounds[0] >= -MAX_SKEW and bounds[1] <= MAX_SKEW
+        return self._look()[3]
 
     @property
     def problem(self) -> str | None:
@@ -102,49 +101,41 @@ class ServerClock:
 
         It is never before a time that the API server has stamped, so nothing is decided too early by it.
         """
-        ours = self.wall()
-        if self._offset is None:
-            return ours
-        theirs = self.monotonic() + self._offset.high
-        return max(ours, theirs) if self.agree else theirs
+        ours, _, theirs, agree = self._look()
+        return max(ours, theirs) if agree else theirs
 
     def later(self) -> float:
         """Return the later of both clocks, also where they do not agree.
 
         What gives rights ends by it, so that neither clock alone prolongs it.
         """
-        return self.span()[1]
+        ours, _, theirs, _ = self._look()
+        return max(ours, theirs)
 
     def span(self) -> tuple[float, float]:
         """Return the earliest time that it can be at the API server, and `later`: on every decision's way, so at once.
 
         By the first ends what takes rights. It is minus infinity where the clocks do not agree, so that nothing does.
         """
-        ours, known = self.wall(), self._offset
-        if known is None:
-            return _UNKNOWN, ours
-        now = self.monotonic()
-        theirs, ahead = now + known.high, ours - now
-        later = max(ours, theirs)
-        if ahead - known.high < -MAX_SKEW or ahead - known.low > MAX_SKEW:
-            return _UNKNOWN, later
-        return now + known.low - (now - known.at) * _DRIFT, later
+        ours, earliest, theirs, agree = self._look()
+        return earliest - self._drift() if agree else _UNKNOWN, max(ours, theirs)
 
     def bounds(self) -> tuple[float, float] | None:
         """Return between which times, in seconds since the epoch, the API server's clock certainly is now.
 
         None if the clocks do not agree, and before the first answer. Our own clock has no part in it.
         """
-        known = self._offset
-        if known is None or not self.agree:
-            return None
-        now = self.monotonic()
-        drift = (now - known.at) * _DRIFT
-        return now + known.low - drift, now + known.high + drift
+        _, earliest, latest, agree = self._look()
+        return (earliest - self._drift(), latest + self._drift()) if agree else None
 
-    def _bounds(self) -> tuple[float, float] | None:
-        """Return the bounds of how far our clock is ahead."""
-        if self._offset is None:
-            return None
-        ours = self.wall() - self.monotonic()
-        return ours - self._offset.high, ours - self._offset.low
+    def _look(self) -> tuple[float, float, float, bool]:
+        """Return our time, between which times the API server's is but for drift, and whether they certainly agree."""
+        ours, known = self.wall(), self._offset
+        if known is None:
+            return ours, _UNKNOWN, ours, False
+        now = self.monotonic()
+        earliest, latest = now + known.low, now + known.high
+        return ours, earliest, latest, ours - latest >= -MAX_SKEW and ours - earliest <= MAX_SKEW
+
+    def _drift(self) -> float:
+        return 0.0 if self._offset is None else (self.monotonic() - self._offset.at) * _DRIFT
