@@ -314,7 +314,8 @@ def _tally(grant: Grant, call: Call, subject: Party, around: Circumstances) -> q
         is_person=around.installation.is_person,
         # By the keys as they are now: what was signed with a removed key lets no call through any more.
         is_signed=lambda review, step: (
-            signature_problem(grant.reviewed, review, step, around.reviewers, around.now) is None
+            signature_problem(grant.reviewed, review, step, around.reviewers, around.now, earliest=around.earliest)
+            is None
         ),
         counted=quorum.counted_reviewers(grant.status),
     )

@@ -88,7 +88,7 @@ class RevocationController:
                 await asyncio.sleep(0)
 
     async def _delete_past(self) -> None:
-        earliest = self._clock.earliest()
+        earliest = self._clock.trusted_earliest()
         if earliest is None:
             return
         now = earliest.timestamp()

@@ -1,5 +1,6 @@
 """A grant whose step asks for a signature lets a call through only while each review's signature counts."""
 
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
@@ -7,6 +8,7 @@ from msgspec.structs import replace
 
 from bailiwick_engine.approval.grants import Fitness, fitness
 from bailiwick_engine.call import Party
+from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS, ReviewerTrust
 from bailiwick_engine.signatures.sshsig import USER_PRESENT, write_signature
@@ -17,6 +19,7 @@ from unit.engine.cases import (
     AGENT_UID,
     AROUND,
     CALL,
+    NOW,
     active,
     asked,
     gate_of,
@@ -46,9 +49,11 @@ def approved(
     return active(reviewed(stored, unsigned | {"signature": write_signature(made)}))
 
 
-def fit(raw: Object, trust: ReviewerTrust = TRUST, signature: str | None = "Required") -> Fitness:
+def fit(
+    raw: Object, trust: ReviewerTrust = TRUST, signature: str | None = "Required", around: Circumstances = AROUND
+) -> Fitness:
     assert isinstance(CALL.subject, Party)
-    return fitness(read(raw), gate_of(on(signature)), CALL, CALL.subject, replace(AROUND, reviewers=trust))
+    return fitness(read(raw), gate_of(on(signature)), CALL, CALL.subject, replace(around, reviewers=trust))
 
 
 @pytest.mark.invariant(30)
@@ -81,6 +86,18 @@ def test_a_grant_that_is_used_up_counts_as_that_only_while_its_signatures_count(
     assert fit(used_up) is Fitness.CONSUMED
     assert fit(used_up, trust_in()) is Fitness.OUTDATED
     assert fit(used_up, NO_REVIEWER_KEYS) is Fitness.OUTDATED
+
+
+@pytest.mark.invariant(30)
+@pytest.mark.parametrize(
+    ("earliest", "expected"),
+    [(None, Fitness.USABLE), (NOW - 5, Fitness.USABLE), (NOW - 20, Fitness.UNVERIFIABLE)],
+    ids=["the time is known", "it has begun", "it may not have begun"],
+)
+def test_a_key_counts_once_it_has_certainly_begun(earliest: float | None, expected: Fitness) -> None:
+    began = datetime.fromtimestamp(NOW - 10, UTC).strftime("%Y%m%d%H%M%SZ")
+    trust = trust_in(entry_line("carol", KEY.public, f',valid-after="{began}"'))
+    assert fit(approved(), trust, around=replace(AROUND, earliest=earliest)) is expected
 
 
 @pytest.mark.invariant(7, 30)
