@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_kube.responses import ApiResponse
-from bailiwick_webhook.approvals.consumer import Consumer, GrantLocks
+from bailiwick_webhook.approvals.consumer import Consumer
 from bailiwick_webhook.approvals.livereads import LiveReads
 from bailiwick_webhook.approvals.opener import Opener
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
@@ -61,7 +61,7 @@ class Replica:
         wire = cast("Any", Wire())
         opener = Opener(wire, store, INSTALLATION, self.now)
         reads = cast("LiveReads", EachReads(wire))
-        consumer = Consumer(wire, self.now, cast("GrantLocks", NoTurns()), reads)
+        consumer = Consumer(wire, self.now, cast("Any", NoTurns()), reads)
         self.pdp = Pdp(store, consumer, opener, wire, INSTALLATION, self.now)
 
     def now(self) -> float:

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Final
 
 import pytest
@@ -17,6 +18,7 @@ from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_kube.responses import ApiResponse
+from bailiwick_webhook.approvals import consumer
 from bailiwick_webhook.approvals.consumer import IDEMPOTENT_FOR, Consumer
 from bailiwick_webhook.evaluation import EvaluationRequest
 from support.objects import Object, gated_rule, rule
@@ -545,3 +547,20 @@ async def test_a_process_that_was_stopped_before_it_wrote_lets_no_call_through_a
     assert reason in {None, bench.reason}
     # It stays spent.
     assert bench.uses == 1
+
+
+@pytest.mark.parametrize(("seconds", "tried"), [(1.0, 4), (0.0, 53)], ids=["a slow API server", "a quick one"])
+async def test_a_use_that_always_meets_a_conflict_is_tried_for_a_few_seconds(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, tried: int
+) -> None:
+    bench, passed, tries = Bench(max_uses=50), 0.0, 0
+
+    async def conflict(grant: Object) -> ApiResponse:
+        nonlocal passed, tries
+        passed, tries = passed + seconds, tries + 1
+        return ApiResponse(409, {"message": "the object has been modified"}, NOW)
+
+    bench.server.write_grant_status = conflict  # type: ignore[method-assign]  # somebody writes without end
+    monkeypatch.setattr(consumer, "time", SimpleNamespace(monotonic=lambda: passed))
+    assert not await bench.ask("id")
+    assert (bench.reason, bench.uses, tries) == (Reason.APPROVAL_UNVERIFIABLE, 0, tried)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from bailiwick_engine.history.needs import ObjectNeed
 from bailiwick_kube.responses import ApiResponse
-from bailiwick_webhook.history.places import MOST, PATIENCE, HistoryPlaces
+from bailiwick_webhook.history.storedobjects import AT_ONCE, PATIENCE
 from bailiwick_webhook.metrics.table import HistoryCause
 from support.keptobjects import KeptObjects
 from support.virtualtime import VirtualTime, virtual_time
@@ -57,7 +57,7 @@ async def test_a_crowd_of_keys_is_counted_by_a_few_requests_at_a_time(
 ) -> None:
     answers = await asyncio.gather(*(replica.reserve(number, None, key_of(number)) for number in range(20)))
     assert all(answer.stands for answer in answers)
-    assert api.most == MOST
+    assert api.most == AT_ONCE
     assert not replica.store.places
 
 
@@ -65,7 +65,7 @@ async def test_what_waits_for_a_place_for_too_long_is_denied(replica: CountingRe
     api.seconds = PATIENCE
     answers = await asyncio.gather(*(replica.reserve(number, None, key_of(number)) for number in range(40)))
     assert {answer.cause for answer in answers if not answer.stands} >= {HistoryCause.RATION}
-    assert api.most == MOST
+    assert api.most == AT_ONCE
     await asyncio.sleep(3 * PATIENCE)
     assert not replica.store.places
 
@@ -80,28 +80,3 @@ async def test_callers_that_go_away_leave_their_places(replica: CountingReplica)
     await asyncio.sleep(10)
     assert not replica.store.places
     assert (await replica.reserve(99)).stands
-
-
-async def test_no_namespace_waits_for_another(virtual_time: VirtualTime) -> None:
-    places = HistoryPlaces()
-    crowd = [asyncio.ensure_future(places.take("crowd")) for _ in range(100)]
-    began = virtual_time.now
-    assert await places.take("small")
-    assert virtual_time.now - began < 0.01
-    assert sum(await asyncio.gather(*crowd)) == MOST
-
-
-async def test_a_place_that_is_given_as_its_caller_goes_away_is_the_next_ones(virtual_time: VirtualTime) -> None:
-    places = HistoryPlaces()
-    for _ in range(MOST):
-        assert await places.take("crm")
-    leaving, waiting = (asyncio.ensure_future(places.take("crm")) for _ in range(2))
-    await asyncio.sleep(0)
-    places.put_back("crm")
-    leaving.cancel()
-    began = virtual_time.now
-    assert await waiting
-    assert virtual_time.now - began < 0.01
-    for _ in range(MOST):
-        places.put_back("crm")
-    assert not places

@@ -223,14 +223,14 @@ CHANGE: Final = ("ADDED", obj("b", 105))
 
 
 @pytest.mark.parametrize(
-    ("stopped", "told", "age", "listed"),
+    ("stopped", "events", "age", "listed"),
     [
         # The beat a second before the last one counts.
         (0.0, [BOOKMARK], 1.25, 1),
         (0.0, [BOOKMARK, CHANGE], 1.25, 1),
         # Of what happened before the watch, more may follow.
         (0.0, [CHANGE], 2.0, 1),
-        # Too short to be told from a slow turn: a beat before it counts.
+        # Too short to differ from a slow turn: a beat before it counts.
         (4.0, [BOOKMARK], 5.0, 1),
         # All that lay there is taken in, and counts for nothing.
         (600.0, [BOOKMARK], 601.0, 1),
@@ -240,7 +240,7 @@ CHANGE: Final = ("ADDED", obj("b", 105))
     ],
 )
 async def test_what_a_watch_tells_is_as_old_as_it_can_have_waited(
-    stopped: float, told: list[Event | None], age: float, listed: int
+    stopped: float, events: list[Event | None], age: float, listed: int
 ) -> None:
     now, pulse = [0.0], list[Pulse]()
 
@@ -257,7 +257,7 @@ async def test_what_a_watch_tells_is_as_old_as_it_can_have_waited(
                 beat(BEAT)
             if stopped:
                 beat(stopped)
-            for event in told:
+            for event in events:
                 if event is not None:
                     yield event
                     continue
@@ -275,7 +275,7 @@ async def test_what_a_watch_tells_is_as_old_as_it_can_have_waited(
         await asyncio.sleep(0)
     task.cancel()
     assert (watching.age, server.listed) == (age, listed)
-    assert ("b" in sink.names) is (CHANGE in told and listed == 1)
+    assert ("b" in sink.names) is (CHANGE in events and listed == 1)
 
 
 async def test_a_watch_without_bookmarks_is_not_believed_for_long() -> None:

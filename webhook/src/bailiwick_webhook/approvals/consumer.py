@@ -6,14 +6,12 @@ come is a denial, and the use may be spent, never double. The guard `review` see
 without end.
 """
 
-import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
-from weakref import WeakValueDictionary
 
 from msgspec.structs import replace
 
@@ -27,6 +25,7 @@ from bailiwick_webhook.approvals.grantsapi import GrantsApi
 from bailiwick_webhook.approvals.livereads import LiveReads, looked_for
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
 from bailiwick_webhook.evaluation import EvaluationRequest
+from bailiwick_webhook.keyedturns import KeyedTurns
 from bailiwick_webhook.loglimit import LogLimit
 
 IDEMPOTENT_FOR: Final = 30.0
@@ -41,37 +40,15 @@ _log: Final = LogLimit()
 Judge = Callable[[Grant, float], Verdict]
 
 PATIENCE: Final = 1.0
+"""Seconds that a call waits for others of this process that want the same grant; then it goes on out of turn, so that
+an API server that hangs holds up no other call."""
+RETRY_SECONDS: Final = 4.0
+"""Seconds after which a use that met a conflict is not tried again. What is being written by then is awaited."""
 
 
-class GrantLocks:
-    """One turn at a time for each key: all but one of the calls of a process that want the same grant conflict.
-
-    This is about load, never about safety, which is the resourceVersion's: a call that has waited for long enough goes
-    on out of turn, so that an API server that hangs holds up no other call.
-    """
-
-    def __init__(self) -> None:
-        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
-
-    @asynccontextmanager
-    async def hold(self, key: tuple[str, str]) -> AsyncIterator[None]:
-        """Wait for a turn, but not for ever, and hold it."""
-        # Held here, so that it lives for as long as a call waits for it.
-        lock = self._locks.setdefault(key, asyncio.Lock())
-        taken = await _acquire(lock)
-        try:
-            yield
-        finally:
-            if taken:
-                lock.release()
-
-
-async def _acquire(lock: asyncio.Lock) -> bool:
-    try:
-        async with asyncio.timeout(PATIENCE):
-            return await lock.acquire()
-    except TimeoutError:
-        return False
+def _grant_turns() -> KeyedTurns[tuple[str, str]]:
+    """Return turns at a grant: all but one of the calls of a process that want the same one at once conflict."""
+    return KeyedTurns(1, PATIENCE)
 
 
 async def _unasked() -> bool:
@@ -94,14 +71,14 @@ class Consumer:
         self,
         cluster: GrantsApi,
         now: Callable[[], float],
-        turns: GrantLocks | None = None,
+        turns: KeyedTurns[tuple[str, str]] | None = None,
         reads: LiveReads | None = None,
         watch_route: Callable[[], Callable[[], Awaitable[bool]]] = _no_route,
     ) -> None:
         self._watch_route = watch_route
         self._cluster = cluster
         self._now = now
-        self._turns = turns or GrantLocks()
+        self._turns = turns or _grant_turns()
         self._reads = reads or LiveReads(cluster)
 
     async def caught_up(
@@ -156,8 +133,11 @@ class Consumer:
     async def _use(
         self, candidate: Grant, key: str, evaluation_id: str, judge: Judge, last: Verdict
     ) -> tuple[Verdict, Grant | None]:
+        began = time.monotonic()
         # One more try for each use that another call may take meanwhile, and some for the operator's own writes.
         for _ in range(candidate.request.max_uses + 3):
+            if time.monotonic() - began >= RETRY_SECONDS:
+                break
             answer = await self._cluster.read_grant(candidate.namespace, candidate.name)
             live = _same(candidate, answer)
             if isinstance(live, Reason):

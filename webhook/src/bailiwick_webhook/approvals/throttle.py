@@ -5,18 +5,17 @@ number of processes at most one each is too many. What a namespace may have is c
 lags by a moment.
 """
 
-import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Final
-from weakref import WeakValueDictionary
 
 from bailiwick_api.kinds.approvalrequirement import Limits
 from bailiwick_api.kinds.meta import SUBJECT_LABEL
 from bailiwick_engine.approval.grants import Grant, parse
 from bailiwick_engine.call import Call, Party
 from bailiwick_webhook.approvals.grantsapi import GrantsApi, GrantView
+from bailiwick_webhook.keyedturns import KeyedTurns
 
 PENDING_GRANTS: Final = 1_000
 HOUR: Final = 3600.0
@@ -36,28 +35,19 @@ class Throttle:
         self._store = store
         self._earliest = earliest
         self._pending = pending
-        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._asking: KeyedTurns[str] = KeyedTurns(1, PATIENCE)
 
-    @asynccontextmanager
-    async def one_at_a_time(self, call: Call, subject: Party) -> AsyncIterator[bool]:
+    def one_at_a_time(self, call: Call, subject: Party) -> AbstractAsyncContextManager[bool]:
         """Hold other requests for this subject back meanwhile; false: it was not free for too long.
 
         So that behind an API server that hangs no line of denials that ask grows without end.
         """
-        # Held here, so that it lives for as long as anybody waits for it.
-        lock = self._asking.setdefault(label_of(call, subject), asyncio.Lock())
-        if not await _taken(lock):
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
+        return self._asking.hold(label_of(call, subject))
 
     async def reached(self, call: Call, subject: Party, limits: Limits) -> str | None:
         """Return which limit one more request would break, in words; None: none. Raises `ClusterUnavailableError`."""
-        waiting = self._store.grants.waiting(call.namespace, self._earliest()) if self._pending else 0
-        if self._pending and waiting >= self._pending:
+        earliest = self._earliest()
+        if self._pending and (waiting := self._store.grants.waiting(call.namespace, earliest)) >= self._pending:
             return f"this namespace has {waiting} pending requests; the limit is {self._pending}"
         known = self._store.candidates(call.namespace, call.endpoint, subject.uid)
         # A flood is turned away by what is known already; only who may pass costs a look at the API server.
@@ -78,16 +68,6 @@ class Throttle:
         if lately >= limits.requests_per_hour:
             return f"this subject had {lately} requests in the last hour; the limit is {limits.requests_per_hour}"
         return None
-
-
-async def _taken(lock: asyncio.Lock) -> bool:
-    if not lock.locked():
-        return await lock.acquire()
-    try:
-        async with asyncio.timeout(PATIENCE):
-            return await lock.acquire()
-    except TimeoutError:
-        return False
 
 
 def waits(grant: Grant, now: float) -> bool:

@@ -17,9 +17,9 @@ from bailiwick_engine.history.needs import ObjectNeed
 from bailiwick_engine.history.state import KeyState
 from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_webhook.history.commits import ChangedState, HistoryCommits
-from bailiwick_webhook.history.places import MOST
 from bailiwick_webhook.history.ports import DeniedCall, HistoryKey, RecordEvent
 from bailiwick_webhook.history.rations import HistoryRations
+from bailiwick_webhook.history.storedobjects import AT_ONCE
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.counts import HistoryTally
 from bailiwick_webhook.metrics.table import HistoryCause, HistoryDenials
@@ -32,7 +32,7 @@ MOST_WAITING: Final = 1_000
 MOST_OF_NAMESPACE: Final = 250
 PAUSE: Final = 1.0
 """Seconds between two writes of an object."""
-_AT_ONCE: Final = MOST // 2
+_AT_ONCE: Final = AT_ONCE // 2
 """Objects of one namespace that are written at a time: half of its places are left to calls that wait."""
 _LAST_SECONDS: Final = 3.0
 """Seconds that are left for what waits when the process ends."""
