@@ -146,10 +146,10 @@ class World:
             case "end":
                 self.stream.ended = True
             case _:
-                self._tell(what)
+                self._send(what)
         await self.settle()
 
-    def _tell(self, what: str) -> None:
+    def _send(self, what: str) -> None:
         if what == "change":
             self.changed.append(self.now)
         if not (self.stream.cut or self.stream.ended):

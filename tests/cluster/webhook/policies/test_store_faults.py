@@ -271,7 +271,7 @@ def test_what_lay_unread_while_the_process_was_stopped_makes_nothing_fresh(
         stopped = time.monotonic() - began
     finally:
         point.process.id.send(signal.SIGCONT)
-    until(lambda: tenant.ask("customers.list").reason == "no_rule", "what it was told is decided by", 10)
+    until(lambda: tenant.ask("customers.list").reason == "no_rule", "what lay unread is decided by", 10)
     assert readiness(point)[1]["store"]["age_seconds"] >= stopped
     faults.clear()
     faults.cut_watches()

@@ -115,7 +115,7 @@ def test_the_earliest_time_is_never_after_the_api_servers_and_unknown_while_the_
         assert START + world.passed - 1.1 <= earliest.timestamp() <= START + world.passed
 
 
-def test_who_is_told_no_time_by_a_step_that_is_over_at_once_waits_and_is_called() -> None:
+def test_who_gets_no_time_by_a_step_that_is_over_at_once_waits_and_is_called() -> None:
     steps = [600.0]
     passed = 1000.0
     server = ServerClock(lambda: START + passed + (steps.pop() if steps else 0.0), lambda: passed)
