@@ -2,7 +2,7 @@
 
 Standing: over `reconcile.historyretention`, which says when that is. Holds: a history is deleted only as the very
 version that was judged, so a write in between wins; never by an untrusted clock; never more than `PER_SECOND`. One that
-cannot be judged is kept and counted. Only metadata is read, and no failure ends the process.
+cannot be judged is kept and counted. Only metadata is read, and no failure ends the process or costs a whole interval.
 """
 
 import asyncio
@@ -20,6 +20,8 @@ from bailiwick_operator.reconcile.historyretention import keep_until
 _LOG: Final = structlog.get_logger(__name__)
 INTERVAL: Final = 600.0
 """Seconds between two rounds."""
+RETRY: Final = 5.0
+"""Seconds after a round that did not end; each further one waits twice as long, at most `INTERVAL`."""
 PER_SECOND: Final = 10
 MOST: Final = 6_000
 """Deletions of a round: as many as there is time for between two rounds."""
@@ -55,9 +57,17 @@ class HistorySweeper:
 
     async def run(self) -> None:
         """Look at intervals, until cancelled."""
+        retry = RETRY
         while True:
-            if not await self.round():
-                await self._sleep(self._interval)
+            more = await self.round()
+            if self.problem is None:
+                retry = RETRY
+                if not more:
+                    await self._sleep(self._interval)
+            else:
+                # A clock that is not trusted yet, or an API server that is busy, is soon well again.
+                await self._sleep(min(retry, self._interval))
+                retry = min(2 * retry, self._interval)
 
     async def round(self) -> bool:
         """Look once, and delete. Returns whether more can be deleted at once."""

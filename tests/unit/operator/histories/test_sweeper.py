@@ -1,6 +1,7 @@
 """Retention of histories: what ended goes as it was judged, at a pace; all else stays and is counted."""
 
 import copy
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -10,7 +11,7 @@ from bailiwick_api.kinds.meta import KEEP_UNTIL_LABEL
 from bailiwick_api.serverclock import ServerClock
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import METADATA_LIST, ApiRequest, UnreachableError
-from bailiwick_operator.histories.sweeper import MOST, PER_SECOND, HistorySweeper
+from bailiwick_operator.histories.sweeper import INTERVAL, MOST, PER_SECOND, RETRY, HistorySweeper
 from bailiwick_operator.kube import HISTORIES_PATH, OperatorClient
 from bailiwick_operator.loop.clock import Clock
 from bailiwick_operator.reconcile.historyretention import keep_until
@@ -39,13 +40,17 @@ class Server:
         self.clock = ServerClock(lambda: NOW.timestamp() + 0.5, lambda: 1000.0)
         self.clock.record_answer(NOW.timestamp(), 1000.0)
         kube = OperatorClient(FakeTransport(self._answer), lambda: True)
-        self.sweeper = HistorySweeper(kube, Clock(self.clock), sleep=self._sleep)
+        self.sleep: Callable[[float], Awaitable[None]] = self._note
+        self.sweeper = HistorySweeper(kube, Clock(self.clock), sleep=self._wait)
 
     def store(self, name: str, label: object = ..., version: str = "7") -> None:
         metadata: Object = {"namespace": "crm", "name": name, "uid": f"uid-{name}", "resourceVersion": version}
         self.stored[name] = {"metadata": metadata | ({} if label is ... else {"labels": {KEEP_UNTIL_LABEL: label}})}
 
-    async def _sleep(self, seconds: float) -> None:
+    async def _wait(self, seconds: float) -> None:
+        await self.sleep(seconds)
+
+    async def _note(self, seconds: float) -> None:
         self.slept.append(seconds)
 
     def _answer(self, request: ApiRequest) -> ApiResponse:
@@ -194,3 +199,31 @@ async def test_where_more_ended_than_a_round_deletes_the_next_round_follows_at_o
     assert server.sweeper.steps - steps > MOST
     assert await server.sweeper.round() is False
     assert server.stored == {}
+
+
+class EnoughError(Exception):
+    """Ends what runs for ever."""
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        ([403, 403, 403, 200, 403, 200], [RETRY, 2 * RETRY, 4 * RETRY, INTERVAL, RETRY, INTERVAL]),
+        ([403] * 9, [*(RETRY * 2**times for times in range(7)), INTERVAL, INTERVAL]),
+    ],
+)
+async def test_a_round_that_did_not_end_is_soon_tried_again_and_ever_less_often(
+    server: Server, statuses: list[int], expected: list[float]
+) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == len(statuses):
+            raise EnoughError
+        server.list_status = statuses[len(waits)]
+
+    server.list_status, server.sleep = statuses[0], sleep
+    with pytest.raises(EnoughError):
+        await server.sweeper.run()
+    assert waits == expected
