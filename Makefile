@@ -47,7 +47,7 @@ export KEEP CLUSTER KUBERNETES
 	verify lint types test test-all test-live test-unit coverage mutants pairs soak test-argocd test-browser screenshots test-proxies test-matrix test-node bench \
 	release release-images verify-release test-upgrade test-workflows \
 	docs docs-serve fmt generate requirements clean \
-	cluster-up cluster-down kind-up kind-down
+	cluster-build cluster-up cluster-down kind-up kind-down
 
 ##@ Start here
 
@@ -259,6 +259,9 @@ clean: ## Remove .venv and the tool caches, but no clusters. Needs nothing.
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 ##@ Clusters
+
+cluster-build: $(VENV)/.project ## Build the programs of cluster-up, once; whatever needs them does. Needs what cluster-up needs.
+	@$(BIN)/python -m localcluster build > /dev/null
 
 cluster-up: $(VENV)/.project ## Start a control plane as plain processes. Needs Go, or the package registry to install Go.
 	@$(BIN)/python -m localcluster up $(ARGS)

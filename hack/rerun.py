@@ -1,4 +1,4 @@
-"""Runs targets of make that are tests, and once more what failed only for want of a quiet machine: run by `.ci/run`.
+"""Runs targets of make side by side, and once more tests that failed only for want of a quiet machine: `.ci/run` does.
 
 Holds: how long each target took is printed; only a test marked `cluster` is run again, once, by itself, when nothing
 runs beside it; in all targets together at most `BUDGET` of them. Any other failure fails the run. What was run again is
