@@ -38,6 +38,8 @@ _ON_A_CLUSTER = frozenset({"abuse", "argocd", "browser", "chaos", "cluster", "e2
 _SLOW = frozenset({"argocd", "browser", "proxies", "release", "upgrade", _ON_A_NODE})
 # Part of `make test-all`, not of `make test`.
 _LONG = frozenset({"chaos"})
+# The limit of pyproject.toml is for what hangs. A long one takes a minute by itself, and more on a busy machine.
+_LONG_SECONDS = 1_200
 # What comes last. The middle is where workers that began at both ends meet, so the short files are there.
 _AT_THE_END = ("property", "process")
 
@@ -53,6 +55,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
         if folder in _LONG:
             item.add_marker(pytest.mark.long)
+        if item.get_closest_marker("long") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_LONG_SECONDS))
         if folder == _ON_A_NODE:
             item.add_marker(pytest.mark.node)
 

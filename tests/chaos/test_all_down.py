@@ -1,7 +1,5 @@
 """Nothing of ours runs: the cluster goes on, and so do reviews, revocations and changes of policies."""
 
-import pytest
-
 from localcluster import process
 from support.installation import accepted
 from support.objects import policy
@@ -28,7 +26,6 @@ def objects(namespace: str) -> list[dict[str, object]]:
     ]
 
 
-@pytest.mark.timeout(180)
 def test_ab_40_with_everything_of_ours_down_the_cluster_heals_and_a_revocation_is_taken(ours: Bailiwick) -> None:
     point = ours.start_point()
     tenant = ours.tenants(point).make("all-down")

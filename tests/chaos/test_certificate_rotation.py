@@ -91,7 +91,6 @@ def _far(load: Load, share: float) -> bool:
     return load.total >= LEAST * share
 
 
-@pytest.mark.timeout(240)
 async def test_a_rotation_of_authorities_and_certificates_loses_no_request(tmp_path: Path) -> None:
     authorities = [authority() for _ in range(ROTATIONS + 1)]
     # However fast this machine asks, no connection comes to its usual end.

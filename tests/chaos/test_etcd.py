@@ -32,7 +32,6 @@ def tenant(ours: Bailiwick, points: list[DecisionPoint]) -> Tenant:
     return ours.tenants(*points).make("etcd", (*RULES, many))
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.invariant(10, 26)
 def test_a_restart_of_etcd_under_load_loses_no_use_and_gives_none_twice(
     ours: Bailiwick, plane: ControlPlane, points: list[DecisionPoint], tenant: Tenant
@@ -82,7 +81,6 @@ def test_a_restart_of_etcd_under_load_loses_no_use_and_gives_none_twice(
         assert readiness(point)[0] == 200
 
 
-@pytest.mark.timeout(180)
 def test_after_a_restart_of_etcd_what_was_reviewed_is_approved(
     ours: Bailiwick, plane: ControlPlane, tenant: Tenant
 ) -> None:

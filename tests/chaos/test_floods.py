@@ -72,7 +72,6 @@ def floods(point: DecisionPoint, tenant: Tenant) -> list[Flood]:
     ]
 
 
-@pytest.mark.timeout(240)
 def test_ab_35_all_floods_at_once_leave_an_enforcement_points_fresh_connections_answered(
     point: DecisionPoint, certificate: tuple[Path, Path], tenant: Tenant
 ) -> None:

@@ -34,7 +34,6 @@ def tenant(ours: Bailiwick) -> Tenant:
     return ours.tenants(point).make("operator-away", rules)
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.invariant(18)
 def test_while_the_operator_is_away_decisions_go_on_nothing_is_approved_and_nothing_that_ended_serves(
     ours: Bailiwick, tenant: Tenant

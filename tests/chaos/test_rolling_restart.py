@@ -5,8 +5,6 @@ from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
-import pytest
-
 from demo.stack import DecisionPoint
 from support.pdp.balancer import Balancer, Replica
 from support.pdp.processes import Bailiwick
@@ -21,7 +19,6 @@ def replica(point: DecisionPoint) -> Replica:
     return Replica(point.url, point.status_url)
 
 
-@pytest.mark.timeout(240)
 def test_a_rolling_restart_under_load_loses_no_request(ours: Bailiwick) -> None:
     flags = ("--drain-seconds", f"{DRAIN_SECONDS}", "--connection-requests", "50")
     points = [ours.start_point(*flags) for _ in range(REPLICAS)]

@@ -17,8 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from localcluster.machineload import stretch
+
 PROGRAM: Final = (sys.executable, "-P", "-m", "bailiwick_cli")
 TIMEOUT: Final = 60.0
+"""Seconds that a run may take on a machine that has nothing else to do; where it has, `patience` of them."""
+
+
+def patience() -> float:
+    """Return how many seconds a run may take now."""
+    return TIMEOUT * stretch()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,7 @@ def started(
         input=given,
         capture_output=True,
         text=True,
-        timeout=TIMEOUT,
+        timeout=patience(),
         check=False,
     )
     return Ran(done.returncode, done.stdout, done.stderr)
@@ -77,17 +85,18 @@ class CommandServer:
                 files = {name: Path(folder) / name for name in ("in", "out", "err")}
                 for name, file in files.items():
                     file.write_text(given if name == "in" else "", encoding="utf-8")
+                seconds = patience()
                 order = {
                     "arguments": arguments,
                     "env": dict(env),
                     "folder": str(Path.cwd()),
-                    "seconds": TIMEOUT,
+                    "seconds": seconds,
                     **{name: str(file) for name, file in files.items()},
                 }
                 code = self._ordered(json.dumps(order))
                 out, err = (files[name].read_text(encoding="utf-8") for name in ("out", "err"))
             if code == -signal.SIGALRM:
-                raise subprocess.TimeoutExpired(["kubectl-bailiwick", *arguments], TIMEOUT, out, err)
+                raise subprocess.TimeoutExpired(["kubectl-bailiwick", *arguments], seconds, out, err)
             return Ran(code, out, err)
         finally:
             self._lock.release()
@@ -138,7 +147,7 @@ def run_at_terminal(*arguments: str, kubeconfig: Path, typed: Mapping[str, str |
         close_fds=True,
     )
     os.close(theirs)
-    seen, waiting, deadline = "", dict(typed), time.monotonic() + TIMEOUT
+    seen, waiting, deadline = "", dict(typed), time.monotonic() + patience()
     with process:
         try:
             while time.monotonic() < deadline:
@@ -154,7 +163,7 @@ def run_at_terminal(*arguments: str, kubeconfig: Path, typed: Mapping[str, str |
                 for question in [question for question in waiting if question in seen]:
                     answer = waiting.pop(question)
                     os.write(ours, (answer if isinstance(answer, str) else answer()).encode())
-            out, _ = process.communicate(timeout=TIMEOUT)
+            out, _ = process.communicate(timeout=patience())
         finally:
             # It still runs where `typed` failed, and would be found by whichever test is running when it is collected.
             process.kill()

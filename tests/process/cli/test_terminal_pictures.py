@@ -38,7 +38,7 @@ def _printed(typed: str) -> TypedCommand:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=commandline.TIMEOUT,
+        timeout=commandline.patience(),
         check=False,
     )
     assert ran.returncode in {0, 1}, ran

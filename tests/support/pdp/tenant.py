@@ -196,9 +196,9 @@ class Tenant:
         return name
 
     def approve(self, name: str) -> None:
-        """Have a grant approved, and wait until it is active."""
+        """Have a grant approved, and wait until it is active, or was: a call that waits for it may use it at once."""
         accepted(self.review(name))
-        until(lambda: self.phase(name) == "Active", f"{name} is active")
+        until(lambda: self.phase(name) in {"Active", "Consumed"}, f"{name} is active")
 
     def await_known(
         self,

@@ -246,7 +246,6 @@ def closing() -> Iterator[ExitStack]:
 
 
 @pytest.mark.invariant(26)
-@pytest.mark.timeout(120)
 def test_what_lay_unread_while_the_process_was_stopped_makes_nothing_fresh(
     pdp: Bailiwick, proxy: FaultProxy, faults: FaultProxy, closing: ExitStack
 ) -> None:
