@@ -7,7 +7,7 @@ time denies.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from math import ceil, floor
 from typing import Final
@@ -150,23 +150,24 @@ class HistoryReservations:
             known = await self._look(attempt, objects)
             if isinstance(known, HistoryCause) or not attempt.passes(known):
                 return known if isinstance(known, HistoryCause) else attempt.reservation(known)
-        numbers, last = dict(known), ""
+        numbers, last = known, ""
         for need in objects:
             if not need.adds:
                 continue
             result = await self._commit(attempt, need, numbers)
             if isinstance(result, HistoryCause):
                 return result
-            numbers |= result.numbers
+            numbers = _renewed(numbers, (need,), result.numbers)
             if not result.passed:
                 await self._release(attempt)
                 return HistoryCause.STATE if attempt.passed else None
             last = need.name
         # The last one's numbers are of the moment of its write, when the call stood in all.
-        read = await self._look(attempt, [need for need in objects if need.name != last], follows=True)
+        others = [need for need in objects if need.name != last]
+        read = await self._look(attempt, others, follows=True)
         if isinstance(read, HistoryCause):
             return read
-        numbers |= read
+        numbers = _renewed(numbers, others, read)
         passed = attempt.passes(numbers)
         if passed and attempt.serves(passed):
             return attempt.reservation(numbers, stands=True)
@@ -194,7 +195,7 @@ class HistoryReservations:
 
         def passes(numbers: _Numbers) -> Passing:
             try:
-                return attempt.passes_in(need, {**known, **numbers})
+                return attempt.passes_in(need, _renewed(known, (need,), numbers))
             except Exception as error:  # noqa: BLE001 - a defect that concerns this call must not reach the others
                 attempt.error = error
                 return False
@@ -368,6 +369,13 @@ class _Attempt:
 
 def _empty(request: CountingRequest, need: ObjectNeed) -> KeyState:
     return KeyState(request.endpoint, need.key)
+
+
+def _renewed(known: _Numbers, objects: Iterable[ObjectNeed], fresh: _Numbers) -> dict[str, HistoryNumbers]:
+    """Return numbers with the fresh ones of these objects. One that has none now is unknown, whatever it was before."""
+    renewed = {history.name for need in objects for history in need.reads}
+    kept = {name: one for name, one in known.items() if name not in renewed}
+    return {**kept, **fresh}
 
 
 def _no_pass(_numbers: _Numbers) -> bool:
