@@ -327,6 +327,9 @@ FULL: Final = rule(
 )
 
 
+LISTED: Final = "history.listed.count > 2"
+
+
 def with_grant(point: CountingPoint, uses: OneGrant, monkeypatch: pytest.MonkeyPatch) -> Pdp:
     """Return a pipeline for which every approval that a rule asks for is there."""
 
@@ -503,6 +506,29 @@ async def test_a_grant_is_used_only_where_the_call_is_counted_as_the_policies_no
     assert (decision.allowed, uses.uses) == (allowed, int(allowed))
     assert allowed or decision.verdict.reason is Reason.HISTORY_UNAVAILABLE
     assert point.counted == int(allowed)
+
+
+async def test_a_grant_is_used_only_by_numbers_of_what_the_policies_now_define(
+    api: KeptObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is exported is not counted, so that nothing shows where it would have to be.
+    many = rule("many", effect="Deny", actions=["customers.export"], conditions=[dict(LIMITED, expression=LISTED)])
+    listed = {**EXPORTS, "name": "listed", "counts": {"actions": ["customers.list"]}}
+    fast, slow = (
+        counting(gated_rule("export"), many, histories=[{**listed, "window": window}]) for window in ("1h", "2h")
+    )
+    point = CountingPoint(api, fast)
+    for _ in range(3):
+        assert (await point.ask("customers.list")).allowed
+    point.alone.store.snapshot = Snapshot.of([compile_object(slow)])
+    uses = ChangingPolicies(point, fast)
+    decision = await resolve(with_grant(point, uses, monkeypatch).evaluate(asked()))
+    assert (decision.allowed, uses.uses) == (False, 0)
+    assert decision.verdict.reason is Reason.HISTORY_UNAVAILABLE
+    # Nothing else is wrong with it.
+    point.alone.store.snapshot = Snapshot.of([compile_object(slow)])
+    same = ChangingPolicies(point, slow)
+    assert (await resolve(with_grant(point, same, monkeypatch).evaluate(asked()))).allowed
 
 
 class LaggingGrants(OneGrant):

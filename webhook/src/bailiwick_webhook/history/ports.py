@@ -4,10 +4,11 @@ Standing: under `pipeline`; in a cluster `reservations` stands behind it, withou
 decides.
 """
 
-from collections.abc import Awaitable, Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from bailiwick_engine.history.needs import HistoryNeeds, Passing
 from bailiwick_engine.history.state import CallOutcome
@@ -73,6 +74,13 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
         """Tell whether a call with these needs, which is let through so, is counted wherever it has to be."""
         granted = () if passed is True else tuple(need.name for need in needs.objects)
         return self.stands and added_lines(needs, granted) <= added_lines(self.request.needs, self.granted)
+
+    def readings_for(self, histories: Iterable[CompiledHistory]) -> HistoryReadings:
+        """Return the readings with the numbers of these definitions alone: names say nothing, policies may change."""
+        read = {(one.name, one.digest) for one in self.request.definitions}
+        same = {one.name for one in histories if (one.name, one.digest) in read}
+        numbers = self.readings.numbers
+        return replace(self.readings, numbers={name: one for name, one in numbers.items() if name in same})
 
 
 def added_lines(needs: HistoryNeeds, granted: Container[str]) -> frozenset[tuple[str, str, int]]:
