@@ -57,7 +57,8 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
     `stands`: the call is counted wherever it has to be. `counted`: the names of the objects that this attempt counted
     it in. `counts`: what a record has of it. `cause`: why there are no numbers. `retry_after`: after so many seconds
     the first of the calls that were counted before is out. `granted`: the objects where it is counted as what a grant
-    lets through. `handle`: by which its outcome can be reported; None: nothing waits for that.
+    lets through. `handle`: by which its outcome can be reported; None: nothing waits for that. `began`: see `is_late`
+    of `HistoryKeeper`.
     """
 
     request: CountingRequest
@@ -69,6 +70,7 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
     retry_after: int | None = None
     granted: frozenset[str] = frozenset()
     handle: EntryHandle | None = None
+    began: float = 0.0
 
     def covers(self, needs: HistoryNeeds, passed: Passing) -> bool:
         """Tell whether a call with these needs, which is let through so, is counted wherever it has to be."""
@@ -131,6 +133,9 @@ class HistoryKeeper(Protocol):
     async def read(self, request: CountingRequest, *, dry_run: bool) -> Reservation:
         """Return the numbers as they would be after this call, and count nothing."""
 
+    def is_late(self, reservation: Reservation) -> bool:
+        """Tell whether it is too late for an answer by these numbers: the call stands in its window from then on."""
+
     async def release(self, reservation: Reservation) -> None:
         """Take a call out again that is not let through after all. What cannot be taken out stays counted."""
 
@@ -189,6 +194,10 @@ class NoHistories:
     async def read(self, request: CountingRequest, *, dry_run: bool) -> Reservation:  # noqa: ARG002 - `HistoryKeeper`
         """Read nothing."""
         return Reservation(request, UNAVAILABLE, cause=HistoryCause.NO_CLUSTER)
+
+    def is_late(self, reservation: Reservation) -> bool:  # noqa: ARG002 - `HistoryKeeper`
+        """Say no: no number is from here."""
+        return False
 
     async def release(self, reservation: Reservation) -> None:
         """Do nothing: nothing was counted."""

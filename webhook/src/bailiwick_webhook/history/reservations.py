@@ -43,6 +43,9 @@ from bailiwick_webhook.record.history import HistoryCount, HistoryEvent
 
 PATIENCE: Final = 4.0
 """Seconds after which a call is denied, whatever becomes of its writes."""
+ANSWER_SECONDS: Final = 18.0
+"""Seconds after which a call is denied, whatever it waited for since it was counted: others of its batch, the use of an
+approval, or a process that was stopped. Its window began when it was judged, and its record takes a moment more."""
 RELEASE_PATIENCE: Final = 1.0
 """Seconds that an answer waits until its entries are taken out again."""
 _TRIES: Final = 3
@@ -63,7 +66,7 @@ class HistoryReservations:
 
     async def reserve(self, request: CountingRequest) -> Reservation:
         """Count a call, if it passes with the numbers that it makes; else return the numbers as of now."""
-        attempt = _Attempt(request)
+        attempt = _Attempt(request, self._store.clock())
         try:
             async with asyncio.timeout(PATIENCE):
                 result = await self._reserve(attempt)
@@ -80,7 +83,7 @@ class HistoryReservations:
 
     async def read(self, request: CountingRequest, *, dry_run: bool) -> Reservation:
         """Return the numbers as they would be after this call, and count nothing."""
-        attempt = _Attempt(request)
+        attempt = _Attempt(request, self._store.clock())
         result: dict[str, HistoryNumbers] | HistoryCause
         if dry_run and not self._store.rations.take_dry_run(request.namespace):
             result = HistoryCause.RATION
@@ -95,11 +98,15 @@ class HistoryReservations:
             return Reservation(request, UNAVAILABLE, cause=result)
         return attempt.reservation(result)
 
+    def is_late(self, reservation: Reservation) -> bool:
+        """Tell whether it is too late for an answer by these numbers: the call stands in its window from then on."""
+        return self._store.clock() - reservation.began > ANSWER_SECONDS
+
     async def release(self, reservation: Reservation) -> None:
         """Take a call out again that is not let through after all. What cannot be taken out stays counted."""
         if not reservation.counted:
             return
-        attempt = _Attempt(reservation.request)
+        attempt = _Attempt(reservation.request, reservation.began)
         attempt.begun = set(reservation.counted)
         await self._release(attempt)
 
@@ -255,17 +262,30 @@ class HistoryReservations:
 
 
 class _Attempt:
-    """A request that is under way. `begun`: the objects that it is counted in, or may be.
+    """A request that is under way, since `began`. `begun`: the objects that it is counted in, or may be.
 
     `latest`, `passed`: the numbers that it was last judged by, and whether it passed. `error`: what broke meanwhile.
     `freed`, `seqs`: see `WaitingCommit`. `repeated`: the objects that an earlier decision counted it in. `granted`:
     those that it is counted in as what a grant lets through. `awaited`: by object, the entry whose outcome is awaited.
     """
 
-    __slots__ = ("awaited", "begun", "error", "freed", "granted", "latest", "passed", "repeated", "request", "seqs")
+    __slots__ = (
+        "awaited",
+        "began",
+        "begun",
+        "error",
+        "freed",
+        "granted",
+        "latest",
+        "passed",
+        "repeated",
+        "request",
+        "seqs",
+    )
 
-    def __init__(self, request: CountingRequest) -> None:
+    def __init__(self, request: CountingRequest, began: float) -> None:
         self.request = request
+        self.began = began
         self.begun: set[str] = set()
         self.latest = UNAVAILABLE
         self.passed: Passing = False
@@ -333,6 +353,7 @@ class _Attempt:
             retry_after=wait,
             granted=granted,
             handle=self._handle() if stands else None,
+            began=self.began,
         )
 
     def _handle(self) -> EntryHandle | None:

@@ -31,7 +31,7 @@ from bailiwick_webhook.history.handles import entry_of, new_nonce
 from bailiwick_webhook.history.ports import UNAVAILABLE, CountingRequest, DeniedCall, HistoryKeeper, Reservation
 from bailiwick_webhook.metrics.counts import HistoryTally
 from bailiwick_webhook.metrics.table import HistoryCause, HistoryDenials
-from bailiwick_webhook.pipeline.decision import EvaluatedCall
+from bailiwick_webhook.pipeline.decision import EvaluatedCall, FinalVerdict
 from bailiwick_webhook.pipeline.evaluator import Evaluator
 from bailiwick_webhook.pipeline.offload import Offload
 
@@ -99,6 +99,21 @@ class HistoryCounter:
         """Take a call out again that is not let through after all."""
         if one is not None and one.reserved is not None:
             await self._keeper.release(one.reserved)
+
+    def in_time(self, settled: FinalVerdict) -> FinalVerdict:
+        """Return what is about to be recorded; denied where it is too late for an answer by its numbers."""
+        reserved = None if settled.counted is None else settled.counted.reserved
+        if reserved is None or not settled.allowed or settled.verdict.dry_run or not self._keeper.is_late(reserved):
+            return settled
+        self._tally.unavailable[HistoryCause.LATE] += 1
+        verdict = replace(
+            settled.verdict,
+            outcome=Outcome.DENY,
+            reason=Reason.HISTORY_UNAVAILABLE,
+            message=_SENTENCES[HistoryCause.LATE],
+            grants=(),
+        )
+        return replace(settled, verdict=verdict, allowed=False, used=None)
 
     def count_denied(self, one: EvaluatedCall, verdict: Verdict) -> None:
         """Count a call that is denied by this verdict, in a moment, where a history counts denied calls."""
