@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from bailiwick_api.kinds.meta import KEEP_UNTIL_LABEL
 from bailiwick_engine.historynumbers import HistoryReadings
 from bailiwick_engine.reasons import Reason
 from bailiwick_kube.responses import ApiResponse
@@ -259,6 +260,20 @@ async def test_a_write_that_comes_back_changed_denies(replica: CountingReplica, 
     api.changing = lambda method, answer: (
         answer if method == "GET" else replace(answer, body={**answer.body, "spec": {**answer.body["spec"], "seq": 0}})
     )
+    assert (await replica.reserve(1)).cause is HistoryCause.REFUSED
+
+
+@pytest.mark.parametrize("label", ["2020-01-01T00", None])
+async def test_a_write_whose_end_comes_back_changed_denies(
+    replica: CountingReplica, api: KeptObjects, label: str | None
+) -> None:
+    # The operator would delete it before its time, or never.
+    def changed(method: str, answer: ApiResponse) -> ApiResponse:
+        labels = {KEEP_UNTIL_LABEL: label} if label else {}
+        body = {**answer.body, "metadata": {**answer.body.get("metadata", {}), "labels": labels}}
+        return answer if method == "GET" else replace(answer, body=body)
+
+    api.changing = changed
     assert (await replica.reserve(1)).cause is HistoryCause.REFUSED
 
 

@@ -56,7 +56,7 @@ def parse_held(body: Mapping[str, Any], empty: KeyState, began: float) -> HeldSt
     state = parse_state(body.get("spec"))
     if state is None or (state.endpoint, state.key) != (empty.endpoint, empty.key) or "deletionTimestamp" in metadata:
         return None
-    keep_until = hour_of((metadata.get("labels") or {}).get(KEEP_UNTIL_LABEL))
+    keep_until = hour_of(keep_until_label(body))
     if keep_until is None:
         return None
     return HeldState(state, metadata["resourceVersion"], metadata["uid"], keep_until, began, began)
@@ -78,6 +78,11 @@ def manifest(key: HistoryKey, state: KeyState, held: HeldState, keep_until: str)
     if held.version is not None:
         metadata |= {"resourceVersion": held.version, "uid": held.uid}
     return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": state_spec(state)}
+
+
+def keep_until_label(body: Mapping[str, Any]) -> object:
+    """Return by what an object says until when it is kept; None where it does not say."""
+    return ((body.get("metadata") or {}).get("labels") or {}).get(KEEP_UNTIL_LABEL)
 
 
 def hour_of(label: object) -> int | None:
