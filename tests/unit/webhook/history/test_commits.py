@@ -218,6 +218,20 @@ async def test_a_state_that_is_gone_before_its_time_is_not_trusted(
     assert (await replica.reserve(3)).stands
 
 
+async def test_an_object_that_a_replica_made_again_is_not_trusted_by_one_that_saw_the_first(
+    replica: CountingReplica, api: KeptObjects, virtual_time: VirtualTime
+) -> None:
+    await replica.reserve(1)
+    api.objects.clear()
+    # It has seen nothing, and counts further than the first had come.
+    other = CountingReplica(api, virtual_time)
+    for number in range(2, 5):
+        assert (await other.reserve(number)).stands
+    assert (await replica.reserve(5)).cause is HistoryCause.STATE
+    virtual_time.now += 3 * 3600
+    assert (await replica.reserve(6)).stands
+
+
 @pytest.mark.parametrize("spec", [{"seq": 1}, None, {"endpoint": "another"}])
 async def test_a_state_that_cannot_be_read_is_not_trusted(
     replica: CountingReplica, api: KeptObjects, virtual_time: VirtualTime, spec: object

@@ -1,7 +1,7 @@
 """Held states: objects as this replica saw them last, and how far each had come.
 
 Standing: under `commits`. Holds: memory is bounded; a state that is behind one that was seen before, or is gone before
-its time, is not trusted until all that it may lack is out of every window.
+its time, made again or not, is not trusted until all that it may lack is out of every window.
 """
 
 from collections import OrderedDict
@@ -97,7 +97,8 @@ class HeldStates:
     def __init__(self) -> None:
         self._held: OrderedDict[HistoryKey, HeldState] = OrderedDict()
         self._parts = 0
-        self._seen: BoundedCache[HistoryKey, tuple[int, int]] = BoundedCache(REMEMBERED)
+        # The uid of the object, its `seq` and until when it is kept.
+        self._seen: BoundedCache[HistoryKey, tuple[str | None, int, int]] = BoundedCache(REMEMBERED)
 
     def __len__(self) -> int:
         """How many states are kept."""
@@ -113,7 +114,7 @@ class HeldStates:
         self._held[key] = held
         self._parts += held.parts
         if held.version is not None:
-            self._seen.put(key, (held.state.seq, held.keep_until))
+            self._seen.put(key, (held.uid, held.state.seq, held.keep_until))
         while self._parts > MOST_PARTS and len(self._held) > 1:
             self.drop(next(iter(self._held)))
 
@@ -124,8 +125,13 @@ class HeldStates:
             self._parts -= held.parts
 
     def is_behind(self, key: HistoryKey, held: HeldState, earliest: int) -> bool:
-        """Tell whether a state lacks what was seen before, and that may still count at `earliest`."""
+        """Tell whether a state lacks what was seen before, and that may still count at `earliest`.
+
+        Another object of the same name lacks all of it, however far it has come: another replica, which has not seen
+        the first, may have made it.
+        """
         seen = self._seen.get(key)
-        if seen is None or held.state.seq >= seen[0]:
+        if seen is None:
             return False
-        return earliest < seen[1] - _SPREAD
+        uid, seq, keep_until = seen
+        return (held.uid != uid or held.state.seq < seq) and earliest < keep_until - _SPREAD
