@@ -26,6 +26,7 @@ from bailiwick_webhook.approvals.consumer import Judge
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.history.ports import no_histories
 from bailiwick_webhook.history.reservations import keeping
+from bailiwick_webhook.metrics.table import HistoryDenials
 from bailiwick_webhook.pipeline import evaluator
 from bailiwick_webhook.pipeline.decision import Decision
 from bailiwick_webhook.pipeline.histories import _nonce as nonce_of
@@ -447,6 +448,24 @@ async def test_a_call_that_policies_of_now_count_elsewhere_is_denied_before_a_us
     assert decided.verdict.reason is reason
     assert decided.allowed is (reason is Reason.ALLOWED)
     assert point.counted == decided.allowed
+
+
+async def test_large_denied_calls_of_one_namespace_leave_room_to_those_of_another(api: KeptObjects) -> None:
+    strays = {**EXPORTS, "name": "strays", "counts": {"actions": ["customers.export"], "what": "Denied"}}
+    ours = counting(rule("no", effect="Deny", actions=["customers.export"]), histories=[strays])
+    theirs = {**ours, "metadata": {**ours["metadata"], "namespace": "sales", "uid": "other"}}
+    point = CountingPoint(api, ours, theirs)
+    judging, counter = point.pdp._evaluator, point.pdp.histories
+    one, other = [
+        await judging.evaluate(replace(asked(namespace=namespace), large=True), judging.inputs())
+        for namespace in ("crm", "sales")
+    ]
+    for _ in range(40):
+        counter.count_denied(one, one.verdict)
+    counter.count_denied(other, other.verdict)
+    await counter.close()
+    assert {namespace for namespace, _ in api.objects} == {"crm", "sales"}
+    assert point.counted + point.pdp.counts.histories.denied[HistoryDenials.DROPPED] == 41
 
 
 def stop_after_writes(api: KeptObjects, time: VirtualTime, seconds: float) -> None:

@@ -38,6 +38,7 @@ from bailiwick_webhook.pipeline.offload import Offload
 _ENTRY_DIGITS: Final = 32
 _LARGE_DENIALS: Final = 16
 """Denied calls that are large and of which it is found out at once what counts them."""
+_LARGE_OF_NAMESPACE: Final = _LARGE_DENIALS // 4
 _SENTENCES: Final[Mapping[HistoryCause, str]] = {
     HistoryCause.API_SERVER: "The call could not be counted: the API server did not respond. Try again.",
     HistoryCause.CONFLICT: "The call could not be counted: too many calls are counted together with it. Try again.",
@@ -67,7 +68,8 @@ class HistoryCounter:
         self._consumer = consumer
         self._offload = offload
         self._tally = tally
-        self._weighing: set[asyncio.Task[None]] = set()
+        # With the namespace of each, so that no tenant keeps the denied calls of another from being counted.
+        self._weighing: dict[asyncio.Task[None], str] = {}
 
     async def count(self, one: EvaluatedCall, grants: Iterable[Grant] | None = None) -> EvaluatedCall:
         """Count a call whose verdict needs it, if it is let through; return it as it was judged with its numbers.
@@ -124,13 +126,17 @@ class HistoryCounter:
         work = partial(denied_needs, endpoint, call, verdict, one.inputs.now)
         if not asked.large:
             self._count_denied(endpoint, call, work())
-        elif len(self._weighing) < _LARGE_DENIALS:
+        elif self._has_room(call.namespace):
             task = asyncio.get_running_loop().create_task(self._count_large(endpoint, call, work))
             # A task that nothing refers to may be collected.
-            self._weighing.add(task)
-            task.add_done_callback(self._weighing.discard)
+            self._weighing[task] = call.namespace
+            task.add_done_callback(self._weighing.pop)
         else:
             self._tally.denied[HistoryDenials.DROPPED] += 1
+
+    def _has_room(self, namespace: str) -> bool:
+        own = sum(one == namespace for one in self._weighing.values())
+        return len(self._weighing) < _LARGE_DENIALS and own < _LARGE_OF_NAMESPACE
 
     async def _count_large(
         self, endpoint: CompiledEndpoint, call: Call, work: Callable[[], HistoryNeeds | None]
