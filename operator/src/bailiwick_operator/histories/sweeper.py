@@ -1,8 +1,9 @@
 """Retention of histories: at intervals, delete those that count nothing any more.
 
 Standing: over `reconcile.historyretention`, which says when that is. Holds: a history is deleted only as the very
-version that was judged, so a write in between wins; never by an untrusted clock; never more than `PER_SECOND`. One that
-cannot be judged is kept and counted. Only metadata is read, and no failure ends the process or costs a whole interval.
+version that was judged, so a write in between wins; only if its end is past by the API server's clock and by one that
+was trusted when it was judged; never more than `PER_SECOND`. One that cannot be judged is kept and counted. Only
+metadata is read, and no failure ends the process or costs a whole interval.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ RETRY: Final = 5.0
 PER_SECOND: Final = 10
 MOST: Final = 6_000
 """Deletions of a round: as many as there is time for between two rounds."""
+_CLOCKS: Final = "the clocks of the operator and of the API server do not agree"
 Outcome = Literal["deleted", "changed", "refused"]
 OUTCOMES: Final[tuple[Outcome, ...]] = ("deleted", "changed", "refused")
 
@@ -75,10 +77,11 @@ class HistorySweeper:
         problem: str | None = None
         ended: list[Object] = []
         try:
-            ended = await self._ended()
+            ended, doubted = await self._ended()
+            problem = _CLOCKS if doubted else None
             for metadata in ended:
                 if not self._clock.trusted:
-                    problem = "the clocks of the operator and of the API server do not agree"
+                    problem = _CLOCKS
                     break
                 # One that cannot be deleted keeps no other one.
                 problem = await self._delete(metadata) or problem
@@ -88,22 +91,33 @@ class HistorySweeper:
         self._report(problem)
         return problem is None and len(ended) == MOST
 
-    async def _ended(self) -> list[Object]:
-        """Return the metadata of histories that have ended, at most `MOST`."""
+    async def _ended(self) -> tuple[list[Object], bool]:
+        """Return the metadata of histories that have ended, at most `MOST`.
+
+        Also whether more of them have by the API server's time alone, with which ours does not agree.
+        """
         ended: list[Object] = []
         objects = undated = 0
+        doubted = False
         async for page in self._kube.metadata_pages(HISTORIES_PATH):
             self.steps += 1
+            # By each page's own time: the next one may be of an API server whose clock is right again.
+            earliest = self._clock.trusted_earliest()
+            surely = None if earliest is None else earliest.timestamp()
             for item in page.items:
                 objects += 1
                 end = keep_until(item)
                 if end is None:
                     undated += 1
                 # The server's own time: it was certainly not earlier when it answered.
-                elif page.date is not None and end <= page.date and len(ended) < MOST:
+                elif page.date is None or end > page.date:
+                    continue
+                elif surely is None:
+                    doubted = True
+                elif end <= surely and len(ended) < MOST:
                     ended.append(item["metadata"])
         self.objects, self.undated = objects, undated
-        return ended
+        return ended, doubted
 
     async def _delete(self, metadata: Object) -> str | None:
         """Delete one; return what is wrong where that is refused."""

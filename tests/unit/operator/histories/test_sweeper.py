@@ -36,6 +36,10 @@ class Server:
         self.list_status = 200
         self.unreachable_from: int | None = None
         self.dated = True
+        self.ahead: list[float] = []
+        """By how many seconds the API servers are ahead that answer the next pages. The first one has all objects."""
+        self.steady = False
+        """Whether another one answers something behind each page, whose clock is right."""
         # By our own clock it is the same time, so it is trusted.
         self.clock = ServerClock(lambda: NOW.timestamp() + 0.5, lambda: 1000.0)
         self.clock.record_answer(NOW.timestamp(), 1000.0)
@@ -57,8 +61,15 @@ class Server:
         date = NOW.timestamp() if self.dated else None
         if request.method == "GET":
             assert (request.path, request.accept) == (HISTORIES_PATH, METADATA_LIST)
-            items = copy.deepcopy([*self.stored.values()])
-            return ApiResponse(self.list_status, {"metadata": {"resourceVersion": "9"}, "items": items}, date)
+            items = [] if "continue" in (request.query or {}) else copy.deepcopy([*self.stored.values()])
+            metadata = {"resourceVersion": "9"}
+            if self.ahead:
+                date = NOW.timestamp() + self.ahead.pop(0)
+                self.clock.record_answer(date, 1000.0)
+                if self.steady:
+                    self.clock.record_answer(NOW.timestamp(), 1000.0)
+                metadata["continue"] = "more" if self.ahead else ""
+            return ApiResponse(self.list_status, {"metadata": metadata, "items": items}, date)
         assert request.method == "DELETE"
         if self.unreachable_from is not None and len(self.deletions) >= self.unreachable_from:
             raise UnreachableError("gone")
@@ -158,6 +169,24 @@ async def test_nothing_is_deleted_by_a_clock_that_is_not_trusted(server: Server)
     await server.sweeper.round()
     assert server.deletions == []
     assert server.sweeper.problem == "the clocks of the operator and of the API server do not agree"
+
+
+async def test_nothing_is_deleted_by_the_clock_of_one_server_that_is_ahead_for_a_page(server: Server) -> None:
+    server.store("coming", hour(1))
+    server.ahead = [7200.0, 0.0]
+    await server.sweeper.round()
+    assert (server.deletions, server.sweeper.objects) == ([], 1)
+    assert server.sweeper.problem == "the clocks of the operator and of the API server do not agree"
+
+
+async def test_what_a_server_that_is_ahead_calls_over_is_judged_by_the_clock_that_is_trusted(server: Server) -> None:
+    server.store("past", hour(-1))
+    server.store("coming", hour(1))
+    # Another answer comes before the page is looked at.
+    server.steady = True
+    server.ahead = [7200.0]
+    await server.sweeper.round()
+    assert [*server.stored] == ["coming"]
 
 
 async def test_nothing_is_deleted_where_the_server_does_not_say_what_time_it_is(server: Server) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from bailiwick_api.kinds.meta import KEEP_UNTIL_LABEL
 from bailiwick_engine.historynumbers import HistoryReadings
 from bailiwick_engine.reasons import Reason
 from bailiwick_kube.responses import ApiResponse
@@ -217,6 +218,20 @@ async def test_a_state_that_is_gone_before_its_time_is_not_trusted(
     assert (await replica.reserve(3)).stands
 
 
+async def test_an_object_that_a_replica_made_again_is_not_trusted_by_one_that_saw_the_first(
+    replica: CountingReplica, api: KeptObjects, virtual_time: VirtualTime
+) -> None:
+    await replica.reserve(1)
+    api.objects.clear()
+    # It has seen nothing, and counts further than the first had come.
+    other = CountingReplica(api, virtual_time)
+    for number in range(2, 5):
+        assert (await other.reserve(number)).stands
+    assert (await replica.reserve(5)).cause is HistoryCause.STATE
+    virtual_time.now += 3 * 3600
+    assert (await replica.reserve(6)).stands
+
+
 @pytest.mark.parametrize("spec", [{"seq": 1}, None, {"endpoint": "another"}])
 async def test_a_state_that_cannot_be_read_is_not_trusted(
     replica: CountingReplica, api: KeptObjects, virtual_time: VirtualTime, spec: object
@@ -259,6 +274,20 @@ async def test_a_write_that_comes_back_changed_denies(replica: CountingReplica, 
     api.changing = lambda method, answer: (
         answer if method == "GET" else replace(answer, body={**answer.body, "spec": {**answer.body["spec"], "seq": 0}})
     )
+    assert (await replica.reserve(1)).cause is HistoryCause.REFUSED
+
+
+@pytest.mark.parametrize("label", ["2020-01-01T00", None])
+async def test_a_write_whose_end_comes_back_changed_denies(
+    replica: CountingReplica, api: KeptObjects, label: str | None
+) -> None:
+    # The operator would delete it before its time, or never.
+    def changed(method: str, answer: ApiResponse) -> ApiResponse:
+        labels = {KEEP_UNTIL_LABEL: label} if label else {}
+        body = {**answer.body, "metadata": {**answer.body.get("metadata", {}), "labels": labels}}
+        return answer if method == "GET" else replace(answer, body=body)
+
+    api.changing = changed
     assert (await replica.reserve(1)).cause is HistoryCause.REFUSED
 
 

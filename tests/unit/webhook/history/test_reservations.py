@@ -2,15 +2,20 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import pytest
 from msgspec.structs import replace
 
-from bailiwick_engine.history.needs import ObjectNeed
-from bailiwick_engine.history.state import parse_state
+from bailiwick_engine.history.changes import settle
+from bailiwick_engine.history.commit import ClockBounds
+from bailiwick_engine.history.needs import Addition, ObjectNeed
+from bailiwick_engine.history.state import MAX_TOTAL, KeyState, parse_state
+from bailiwick_engine.historynumbers import HistoryReadings
+from bailiwick_engine.policy.histories import Amount, CompiledHistory
 from bailiwick_webhook.metrics.table import HistoryCause
-from support.histories import history, need
+from support.histories import entry_id, history, need
 from support.keptobjects import KeptObjects, lost
 from support.virtualtime import VirtualTime, virtual_time
 from unit.webhook.history.world import CountingReplica, at_most
@@ -94,6 +99,38 @@ async def test_calls_that_read_what_the_other_adds_never_both_pass(api: KeptObje
         there.reserve(2, none_of("agents"), reading_agents, ALL),  # type: ignore[arg-type]
     )
     assert not (first.stands and second.stands)
+
+
+def success_of(entry: str, counted: CompiledHistory, state: KeyState, moment: ClockBounds) -> KeyState:
+    """Return a state with the success of a call."""
+    return settle(state, entry, "succeeded", (counted,), moment)[0]
+
+
+@pytest.mark.parametrize("digit", ["0", "b"], ids=["before the object that counts", "behind it"])
+async def test_a_sum_that_became_unknown_lets_nothing_through_by_what_it_was(
+    api: KeptObjects, virtual_time: VirtualTime, digit: str
+) -> None:
+    def at_most_ten(readings: HistoryReadings) -> bool:
+        paid = readings.numbers.get("paid")
+        return paid is not None and paid.total is not None and paid.total <= 10
+
+    here, there = (CountingReplica(api, virtual_time) for _ in range(2))
+    paid = history("paid", amount=Amount(("context", "amount"), 0), what="Succeeded")
+    reading = replace(of_key(digit), reads=(paid,))
+    awaiting = replace(reading, adds=(Addition(paid, MAX_TOTAL),), outcome_within=paid.outcome_within)
+    for number in range(2):
+        assert (await there.reserve(number, at_most(9, "agents"), AGENT, awaiting)).stands
+    assert (await here.reserve(9, at_most_ten, AGENT, reading)).stands
+    for number in range(2):
+        await there.commits.change(
+            ("crm", reading.name),
+            KeyState("crm-api", reading.key),
+            partial(success_of, entry_id(number), paid),
+            (paid,),
+        )
+    # Here it is not known yet how much was paid, and there is no number for as much as that.
+    assert not (await here.reserve(10, at_most_ten, AGENT, reading)).stands
+    assert counts(api)[AGENT.name] == 3
 
 
 async def test_a_lost_answer_of_the_second_object_takes_the_call_out_of_the_first(

@@ -21,10 +21,12 @@ from bailiwick_engine.history.state import CALL_DIGITS, parse_state
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_evidence.derive.derivation import DerivationClass
+from bailiwick_kube.responses import ApiResponse
 from bailiwick_webhook.approvals.consumer import Judge
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.history.ports import no_histories
 from bailiwick_webhook.history.reservations import keeping
+from bailiwick_webhook.metrics.table import HistoryDenials
 from bailiwick_webhook.pipeline import evaluator
 from bailiwick_webhook.pipeline.decision import Decision
 from bailiwick_webhook.pipeline.histories import _nonce as nonce_of
@@ -327,7 +329,15 @@ FULL: Final = rule(
 )
 
 
-def with_grant(point: CountingPoint, uses: OneGrant, monkeypatch: pytest.MonkeyPatch) -> Pdp:
+LISTED: Final = "history.listed.count > 2"
+
+
+def with_grant(
+    point: CountingPoint,
+    uses: OneGrant,
+    monkeypatch: pytest.MonkeyPatch,
+    now: Callable[[], float] = time.monotonic,
+) -> Pdp:
     """Return a pipeline for which every approval that a rule asks for is there."""
 
     def approved(verdict: Verdict) -> Verdict:
@@ -344,7 +354,7 @@ def with_grant(point: CountingPoint, uses: OneGrant, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(evaluator, "evaluate_hops", evaluate_hops)
     monkeypatch.setattr(evaluator, "decide", decide_again)
-    keeper = keeping(point.api, point.clock, lambda: True)
+    keeper = keeping(point.api, point.clock, lambda: True, now)
     return Pdp(
         cast("Any", point.alone.store),
         uses,
@@ -440,6 +450,80 @@ async def test_a_call_that_policies_of_now_count_elsewhere_is_denied_before_a_us
     assert point.counted == decided.allowed
 
 
+async def test_large_denied_calls_of_one_namespace_leave_room_to_those_of_another(api: KeptObjects) -> None:
+    strays = {**EXPORTS, "name": "strays", "counts": {"actions": ["customers.export"], "what": "Denied"}}
+    ours = counting(rule("no", effect="Deny", actions=["customers.export"]), histories=[strays])
+    theirs = {**ours, "metadata": {**ours["metadata"], "namespace": "sales", "uid": "other"}}
+    point = CountingPoint(api, ours, theirs)
+    judging, counter = point.pdp._evaluator, point.pdp.histories
+    one, other = [
+        await judging.evaluate(replace(asked(namespace=namespace), large=True), judging.inputs())
+        for namespace in ("crm", "sales")
+    ]
+    for _ in range(40):
+        counter.count_denied(one, one.verdict)
+    counter.count_denied(other, other.verdict)
+    await counter.close()
+    assert {namespace for namespace, _ in api.objects} == {"crm", "sales"}
+    assert point.counted + point.pdp.counts.histories.denied[HistoryDenials.DROPPED] == 41
+
+
+def stop_after_writes(api: KeptObjects, time: VirtualTime, seconds: float) -> None:
+    """Let the process stand still for so long each time when a write was answered."""
+
+    def stop(method: str, answer: ApiResponse) -> ApiResponse:
+        time.now += 0 if method == "GET" else seconds
+        return answer
+
+    api.changing = stop
+
+
+@pytest.mark.parametrize(("seconds", "allowed"), [(10, True), (90, False)])
+async def test_a_process_that_was_stopped_lets_nothing_through_by_numbers_of_before(
+    point: CountingPoint, virtual_time: VirtualTime, seconds: float, allowed: bool
+) -> None:
+    stop_after_writes(point.api, virtual_time, seconds)
+    decision = await point.ask()
+    assert decision.allowed is allowed
+    assert (decision.verdict.reason is Reason.HISTORY_UNAVAILABLE) is not allowed
+    assert [line["decision"] for line in point.lines if line["kind"] == "evaluation"] == [allowed]
+    # Others may have had its place meanwhile.
+    assert point.counted == int(allowed)
+
+
+async def test_items_that_wait_for_too_long_for_others_of_their_batch_are_taken_out_again(
+    point: CountingPoint, virtual_time: VirtualTime
+) -> None:
+    stop_after_writes(point.api, virtual_time, 7)
+    decisions = await point.pdp.evaluate_all([asked(item=number) for number in range(4)], Semantic.EXECUTE_ALL)
+    assert [one is not None and one.allowed for one in decisions] == [False, False, True, True]
+    assert point.counted == 2
+
+
+class SlowGrant(OneGrant):
+    """A grant whose use takes a while."""
+
+    def __init__(self, time: VirtualTime) -> None:
+        super().__init__()
+        self._time = time
+
+    async def consume(
+        self, asked: EvaluationRequest, verdict: Verdict, evaluation_id: str, judge: Judge
+    ) -> tuple[Verdict, Grant | None]:
+        self._time.now += 30
+        return await super().consume(asked, verdict, evaluation_id, judge)
+
+
+async def test_a_use_that_takes_too_long_lets_nothing_through(
+    api: KeptObjects, virtual_time: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point, uses = CountingPoint(api, counting(GATED, FULL), now=virtual_time.monotonic), SlowGrant(virtual_time)
+    pdp = with_grant(point, uses, monkeypatch, virtual_time.monotonic)
+    denied = await resolve(pdp.evaluate(asked()))
+    assert (denied.allowed, denied.verdict.reason, denied.used) == (False, Reason.HISTORY_UNAVAILABLE, None)
+    assert (uses.uses, point.counted) == (1, 0)
+
+
 async def test_calls_at_once_share_writes_and_exactly_the_limit_passes(point: CountingPoint, api: KeptObjects) -> None:
     decisions = await asyncio.gather(*(point.ask() for _ in range(50)))
     assert sum(one.allowed for one in decisions) == 5
@@ -503,6 +587,29 @@ async def test_a_grant_is_used_only_where_the_call_is_counted_as_the_policies_no
     assert (decision.allowed, uses.uses) == (allowed, int(allowed))
     assert allowed or decision.verdict.reason is Reason.HISTORY_UNAVAILABLE
     assert point.counted == int(allowed)
+
+
+async def test_a_grant_is_used_only_by_numbers_of_what_the_policies_now_define(
+    api: KeptObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is exported is not counted, so that nothing shows where it would have to be.
+    many = rule("many", effect="Deny", actions=["customers.export"], conditions=[dict(LIMITED, expression=LISTED)])
+    listed = {**EXPORTS, "name": "listed", "counts": {"actions": ["customers.list"]}}
+    fast, slow = (
+        counting(gated_rule("export"), many, histories=[{**listed, "window": window}]) for window in ("1h", "2h")
+    )
+    point = CountingPoint(api, fast)
+    for _ in range(3):
+        assert (await point.ask("customers.list")).allowed
+    point.alone.store.snapshot = Snapshot.of([compile_object(slow)])
+    uses = ChangingPolicies(point, fast)
+    decision = await resolve(with_grant(point, uses, monkeypatch).evaluate(asked()))
+    assert (decision.allowed, uses.uses) == (False, 0)
+    assert decision.verdict.reason is Reason.HISTORY_UNAVAILABLE
+    # Nothing else is wrong with it.
+    point.alone.store.snapshot = Snapshot.of([compile_object(slow)])
+    same = ChangingPolicies(point, slow)
+    assert (await resolve(with_grant(point, same, monkeypatch).evaluate(asked()))).allowed
 
 
 class LaggingGrants(OneGrant):

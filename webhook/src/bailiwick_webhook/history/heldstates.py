@@ -1,7 +1,7 @@
 """Held states: objects as this replica saw them last, and how far each had come.
 
 Standing: under `commits`. Holds: memory is bounded; a state that is behind one that was seen before, or is gone before
-its time, is not trusted until all that it may lack is out of every window.
+its time, made again or not, is not trusted until all that it may lack is out of every window.
 """
 
 from collections import OrderedDict
@@ -56,7 +56,7 @@ def parse_held(body: Mapping[str, Any], empty: KeyState, began: float) -> HeldSt
     state = parse_state(body.get("spec"))
     if state is None or (state.endpoint, state.key) != (empty.endpoint, empty.key) or "deletionTimestamp" in metadata:
         return None
-    keep_until = hour_of((metadata.get("labels") or {}).get(KEEP_UNTIL_LABEL))
+    keep_until = hour_of(keep_until_label(body))
     if keep_until is None:
         return None
     return HeldState(state, metadata["resourceVersion"], metadata["uid"], keep_until, began, began)
@@ -80,6 +80,11 @@ def manifest(key: HistoryKey, state: KeyState, held: HeldState, keep_until: str)
     return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": state_spec(state)}
 
 
+def keep_until_label(body: Mapping[str, Any]) -> object:
+    """Return by what an object says until when it is kept; None where it does not say."""
+    return ((body.get("metadata") or {}).get("labels") or {}).get(KEEP_UNTIL_LABEL)
+
+
 def hour_of(label: object) -> int | None:
     """Return the hour of a label, in milliseconds since the epoch; None where it is none."""
     hour = parse_hour(label)
@@ -92,7 +97,8 @@ class HeldStates:
     def __init__(self) -> None:
         self._held: OrderedDict[HistoryKey, HeldState] = OrderedDict()
         self._parts = 0
-        self._seen: BoundedCache[HistoryKey, tuple[int, int]] = BoundedCache(REMEMBERED)
+        # The uid of the object, its `seq` and until when it is kept.
+        self._seen: BoundedCache[HistoryKey, tuple[str | None, int, int]] = BoundedCache(REMEMBERED)
 
     def __len__(self) -> int:
         """How many states are kept."""
@@ -108,7 +114,7 @@ class HeldStates:
         self._held[key] = held
         self._parts += held.parts
         if held.version is not None:
-            self._seen.put(key, (held.state.seq, held.keep_until))
+            self._seen.put(key, (held.uid, held.state.seq, held.keep_until))
         while self._parts > MOST_PARTS and len(self._held) > 1:
             self.drop(next(iter(self._held)))
 
@@ -119,8 +125,13 @@ class HeldStates:
             self._parts -= held.parts
 
     def is_behind(self, key: HistoryKey, held: HeldState, earliest: int) -> bool:
-        """Tell whether a state lacks what was seen before, and that may still count at `earliest`."""
+        """Tell whether a state lacks what was seen before, and that may still count at `earliest`.
+
+        Another object of the same name lacks all of it, however far it has come: another replica, which has not seen
+        the first, may have made it.
+        """
         seen = self._seen.get(key)
-        if seen is None or held.state.seq >= seen[0]:
+        if seen is None:
             return False
-        return earliest < seen[1] - _SPREAD
+        uid, seq, keep_until = seen
+        return (held.uid != uid or held.state.seq < seq) and earliest < keep_until - _SPREAD

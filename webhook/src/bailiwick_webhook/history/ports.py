@@ -4,10 +4,11 @@ Standing: under `pipeline`; in a cluster `reservations` stands behind it, withou
 decides.
 """
 
-from collections.abc import Awaitable, Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from bailiwick_engine.history.needs import HistoryNeeds, Passing
 from bailiwick_engine.history.state import CallOutcome
@@ -56,7 +57,8 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
     `stands`: the call is counted wherever it has to be. `counted`: the names of the objects that this attempt counted
     it in. `counts`: what a record has of it. `cause`: why there are no numbers. `retry_after`: after so many seconds
     the first of the calls that were counted before is out. `granted`: the objects where it is counted as what a grant
-    lets through. `handle`: by which its outcome can be reported; None: nothing waits for that.
+    lets through. `handle`: by which its outcome can be reported; None: nothing waits for that. `began`: see `is_late`
+    of `HistoryKeeper`.
     """
 
     request: CountingRequest
@@ -68,11 +70,19 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
     retry_after: int | None = None
     granted: frozenset[str] = frozenset()
     handle: EntryHandle | None = None
+    began: float = 0.0
 
     def covers(self, needs: HistoryNeeds, passed: Passing) -> bool:
         """Tell whether a call with these needs, which is let through so, is counted wherever it has to be."""
         granted = () if passed is True else tuple(need.name for need in needs.objects)
         return self.stands and added_lines(needs, granted) <= added_lines(self.request.needs, self.granted)
+
+    def readings_for(self, histories: Iterable[CompiledHistory]) -> HistoryReadings:
+        """Return the readings with the numbers of these definitions alone: names say nothing, policies may change."""
+        read = {(one.name, one.digest) for one in self.request.definitions}
+        same = {one.name for one in histories if (one.name, one.digest) in read}
+        numbers = self.readings.numbers
+        return replace(self.readings, numbers={name: one for name, one in numbers.items() if name in same})
 
 
 def added_lines(needs: HistoryNeeds, granted: Container[str]) -> frozenset[tuple[str, str, int]]:
@@ -122,6 +132,9 @@ class HistoryKeeper(Protocol):
 
     async def read(self, request: CountingRequest, *, dry_run: bool) -> Reservation:
         """Return the numbers as they would be after this call, and count nothing."""
+
+    def is_late(self, reservation: Reservation) -> bool:
+        """Tell whether it is too late for an answer by these numbers: the call stands in its window from then on."""
 
     async def release(self, reservation: Reservation) -> None:
         """Take a call out again that is not let through after all. What cannot be taken out stays counted."""
@@ -181,6 +194,10 @@ class NoHistories:
     async def read(self, request: CountingRequest, *, dry_run: bool) -> Reservation:  # noqa: ARG002 - `HistoryKeeper`
         """Read nothing."""
         return Reservation(request, UNAVAILABLE, cause=HistoryCause.NO_CLUSTER)
+
+    def is_late(self, reservation: Reservation) -> bool:  # noqa: ARG002 - `HistoryKeeper`
+        """Say no: no number is from here."""
+        return False
 
     async def release(self, reservation: Reservation) -> None:
         """Do nothing: nothing was counted."""

@@ -7,7 +7,7 @@ time denies.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from math import ceil, floor
 from typing import Final
@@ -43,6 +43,9 @@ from bailiwick_webhook.record.history import HistoryCount, HistoryEvent
 
 PATIENCE: Final = 4.0
 """Seconds after which a call is denied, whatever becomes of its writes."""
+ANSWER_SECONDS: Final = 18.0
+"""Seconds after which a call is denied, whatever it waited for since it was counted: others of its batch, the use of an
+approval, or a process that was stopped. Its window began when it was judged, and its record takes a moment more."""
 RELEASE_PATIENCE: Final = 1.0
 """Seconds that an answer waits until its entries are taken out again."""
 _TRIES: Final = 3
@@ -63,7 +66,7 @@ class HistoryReservations:
 
     async def reserve(self, request: CountingRequest) -> Reservation:
         """Count a call, if it passes with the numbers that it makes; else return the numbers as of now."""
-        attempt = _Attempt(request)
+        attempt = _Attempt(request, self._store.clock())
         try:
             async with asyncio.timeout(PATIENCE):
                 result = await self._reserve(attempt)
@@ -80,7 +83,7 @@ class HistoryReservations:
 
     async def read(self, request: CountingRequest, *, dry_run: bool) -> Reservation:
         """Return the numbers as they would be after this call, and count nothing."""
-        attempt = _Attempt(request)
+        attempt = _Attempt(request, self._store.clock())
         result: dict[str, HistoryNumbers] | HistoryCause
         if dry_run and not self._store.rations.take_dry_run(request.namespace):
             result = HistoryCause.RATION
@@ -95,11 +98,15 @@ class HistoryReservations:
             return Reservation(request, UNAVAILABLE, cause=result)
         return attempt.reservation(result)
 
+    def is_late(self, reservation: Reservation) -> bool:
+        """Tell whether it is too late for an answer by these numbers: the call stands in its window from then on."""
+        return self._store.clock() - reservation.began > ANSWER_SECONDS
+
     async def release(self, reservation: Reservation) -> None:
         """Take a call out again that is not let through after all. What cannot be taken out stays counted."""
         if not reservation.counted:
             return
-        attempt = _Attempt(reservation.request)
+        attempt = _Attempt(reservation.request, reservation.began)
         attempt.begun = set(reservation.counted)
         await self._release(attempt)
 
@@ -150,23 +157,24 @@ class HistoryReservations:
             known = await self._look(attempt, objects)
             if isinstance(known, HistoryCause) or not attempt.passes(known):
                 return known if isinstance(known, HistoryCause) else attempt.reservation(known)
-        numbers, last = dict(known), ""
+        numbers, last = known, ""
         for need in objects:
             if not need.adds:
                 continue
             result = await self._commit(attempt, need, numbers)
             if isinstance(result, HistoryCause):
                 return result
-            numbers |= result.numbers
+            numbers = _renewed(numbers, (need,), result.numbers)
             if not result.passed:
                 await self._release(attempt)
                 return HistoryCause.STATE if attempt.passed else None
             last = need.name
         # The last one's numbers are of the moment of its write, when the call stood in all.
-        read = await self._look(attempt, [need for need in objects if need.name != last], follows=True)
+        others = [need for need in objects if need.name != last]
+        read = await self._look(attempt, others, follows=True)
         if isinstance(read, HistoryCause):
             return read
-        numbers |= read
+        numbers = _renewed(numbers, others, read)
         passed = attempt.passes(numbers)
         if passed and attempt.serves(passed):
             return attempt.reservation(numbers, stands=True)
@@ -194,7 +202,7 @@ class HistoryReservations:
 
         def passes(numbers: _Numbers) -> Passing:
             try:
-                return attempt.passes_in(need, {**known, **numbers})
+                return attempt.passes_in(need, _renewed(known, (need,), numbers))
             except Exception as error:  # noqa: BLE001 - a defect that concerns this call must not reach the others
                 attempt.error = error
                 return False
@@ -254,17 +262,30 @@ class HistoryReservations:
 
 
 class _Attempt:
-    """A request that is under way. `begun`: the objects that it is counted in, or may be.
+    """A request that is under way, since `began`. `begun`: the objects that it is counted in, or may be.
 
     `latest`, `passed`: the numbers that it was last judged by, and whether it passed. `error`: what broke meanwhile.
     `freed`, `seqs`: see `WaitingCommit`. `repeated`: the objects that an earlier decision counted it in. `granted`:
     those that it is counted in as what a grant lets through. `awaited`: by object, the entry whose outcome is awaited.
     """
 
-    __slots__ = ("awaited", "begun", "error", "freed", "granted", "latest", "passed", "repeated", "request", "seqs")
+    __slots__ = (
+        "awaited",
+        "began",
+        "begun",
+        "error",
+        "freed",
+        "granted",
+        "latest",
+        "passed",
+        "repeated",
+        "request",
+        "seqs",
+    )
 
-    def __init__(self, request: CountingRequest) -> None:
+    def __init__(self, request: CountingRequest, began: float) -> None:
         self.request = request
+        self.began = began
         self.begun: set[str] = set()
         self.latest = UNAVAILABLE
         self.passed: Passing = False
@@ -332,6 +353,7 @@ class _Attempt:
             retry_after=wait,
             granted=granted,
             handle=self._handle() if stands else None,
+            began=self.began,
         )
 
     def _handle(self) -> EntryHandle | None:
@@ -368,6 +390,13 @@ class _Attempt:
 
 def _empty(request: CountingRequest, need: ObjectNeed) -> KeyState:
     return KeyState(request.endpoint, need.key)
+
+
+def _renewed(known: _Numbers, objects: Iterable[ObjectNeed], fresh: _Numbers) -> dict[str, HistoryNumbers]:
+    """Return numbers with the fresh ones of these objects. One that has none now is unknown, whatever it was before."""
+    renewed = {history.name for need in objects for history in need.reads}
+    kept = {name: one for name, one in known.items() if name not in renewed}
+    return {**kept, **fresh}
 
 
 def _no_pass(_numbers: _Numbers) -> bool:

@@ -17,7 +17,14 @@ from bailiwick_engine.history.state import KeyState
 from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
-from bailiwick_webhook.history.heldstates import HeldState, HeldStates, hour_of, manifest, parse_held
+from bailiwick_webhook.history.heldstates import (
+    HeldState,
+    HeldStates,
+    hour_of,
+    keep_until_label,
+    manifest,
+    parse_held,
+)
 from bailiwick_webhook.history.ports import HistoryKey
 from bailiwick_webhook.history.rations import HistoryRations
 from bailiwick_webhook.keyedturns import KeyedTurns
@@ -167,7 +174,9 @@ class ObjectStore:
             self.tally.commits[HistoryCommit.CONFLICT] += 1
             return None
         metadata = answer.body.get("metadata") or {}
-        if not answer.ok or answer.body.get("spec") != wanted["spec"]:
+        # By its label the operator deletes it: one that was changed on admission would have it do so before its time.
+        as_written = answer.body.get("spec") == wanted["spec"] and keep_until_label(answer.body) == label
+        if not answer.ok or not as_written:
             self.tally.commits[HistoryCommit.REFUSED] += 1
             _log.error("history not written", name=key[1], status=answer.status, why=answer.message)
             return HistoryCause.REFUSED

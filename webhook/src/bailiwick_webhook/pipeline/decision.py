@@ -111,6 +111,13 @@ class EvaluatedCall(msgspec.Struct, frozen=True, gc=False):
         """The numbers that the verdict is from."""
         return UNREAD if self.reserved is None else self.reserved.readings
 
+    def history_in(self, snapshot: Snapshot) -> HistoryReadings:
+        """Return these numbers for other policies: one of a history that they define otherwise is unknown to them."""
+        if self.reserved is None or snapshot is self.inputs.snapshot:
+            return self.history
+        endpoint = snapshot.endpoints.get((self.asked.call.namespace, self.asked.call.endpoint))
+        return self.reserved.readings_for(() if endpoint is None else endpoint.histories)
+
     @property
     def is_counted(self) -> bool:
         """Whether it is counted wherever the verdict says that it has to be."""

@@ -51,7 +51,7 @@ class Evaluator:
     def reevaluate(self, one: EvaluatedCall, grant: Grant, now: float) -> EvaluatedCall:
         """Evaluate a call once more, with this grant as it was read live; `now` is by the later of two clocks."""
         inputs = replace(self.inputs(), now=now)
-        around = inputs.around(one.asked, self._installation, one.history)
+        around = inputs.around(one.asked, self._installation, one.history_in(inputs.snapshot))
         verdict = decide(inputs.snapshot, one.asked.call, (grant,), around, one.verdict.digest)
         return EvaluatedCall(one.asked, inputs, verdict, None, one.reserved)
 

@@ -31,13 +31,14 @@ from bailiwick_webhook.history.handles import entry_of, new_nonce
 from bailiwick_webhook.history.ports import UNAVAILABLE, CountingRequest, DeniedCall, HistoryKeeper, Reservation
 from bailiwick_webhook.metrics.counts import HistoryTally
 from bailiwick_webhook.metrics.table import HistoryCause, HistoryDenials
-from bailiwick_webhook.pipeline.decision import EvaluatedCall
+from bailiwick_webhook.pipeline.decision import EvaluatedCall, FinalVerdict
 from bailiwick_webhook.pipeline.evaluator import Evaluator
 from bailiwick_webhook.pipeline.offload import Offload
 
 _ENTRY_DIGITS: Final = 32
 _LARGE_DENIALS: Final = 16
 """Denied calls that are large and of which it is found out at once what counts them."""
+_LARGE_OF_NAMESPACE: Final = _LARGE_DENIALS // 4
 _SENTENCES: Final[Mapping[HistoryCause, str]] = {
     HistoryCause.API_SERVER: "The call could not be counted: the API server did not respond. Try again.",
     HistoryCause.CONFLICT: "The call could not be counted: too many calls are counted together with it. Try again.",
@@ -67,7 +68,8 @@ class HistoryCounter:
         self._consumer = consumer
         self._offload = offload
         self._tally = tally
-        self._weighing: set[asyncio.Task[None]] = set()
+        # With the namespace of each, so that no tenant keeps the denied calls of another from being counted.
+        self._weighing: dict[asyncio.Task[None], str] = {}
 
     async def count(self, one: EvaluatedCall, grants: Iterable[Grant] | None = None) -> EvaluatedCall:
         """Count a call whose verdict needs it, if it is let through; return it as it was judged with its numbers.
@@ -100,6 +102,21 @@ class HistoryCounter:
         if one is not None and one.reserved is not None:
             await self._keeper.release(one.reserved)
 
+    def in_time(self, settled: FinalVerdict) -> FinalVerdict:
+        """Return what is about to be recorded; denied where it is too late for an answer by its numbers."""
+        reserved = None if settled.counted is None else settled.counted.reserved
+        if reserved is None or not settled.allowed or settled.verdict.dry_run or not self._keeper.is_late(reserved):
+            return settled
+        self._tally.unavailable[HistoryCause.LATE] += 1
+        verdict = replace(
+            settled.verdict,
+            outcome=Outcome.DENY,
+            reason=Reason.HISTORY_UNAVAILABLE,
+            message=_SENTENCES[HistoryCause.LATE],
+            grants=(),
+        )
+        return replace(settled, verdict=verdict, allowed=False, used=None)
+
     def count_denied(self, one: EvaluatedCall, verdict: Verdict) -> None:
         """Count a call that is denied by this verdict, in a moment, where a history counts denied calls."""
         asked, call = one.asked, one.asked.call
@@ -109,13 +126,17 @@ class HistoryCounter:
         work = partial(denied_needs, endpoint, call, verdict, one.inputs.now)
         if not asked.large:
             self._count_denied(endpoint, call, work())
-        elif len(self._weighing) < _LARGE_DENIALS:
+        elif self._has_room(call.namespace):
             task = asyncio.get_running_loop().create_task(self._count_large(endpoint, call, work))
             # A task that nothing refers to may be collected.
-            self._weighing.add(task)
-            task.add_done_callback(self._weighing.discard)
+            self._weighing[task] = call.namespace
+            task.add_done_callback(self._weighing.pop)
         else:
             self._tally.denied[HistoryDenials.DROPPED] += 1
+
+    def _has_room(self, namespace: str) -> bool:
+        own = sum(one == namespace for one in self._weighing.values())
+        return len(self._weighing) < _LARGE_DENIALS and own < _LARGE_OF_NAMESPACE
 
     async def _count_large(
         self, endpoint: CompiledEndpoint, call: Call, work: Callable[[], HistoryNeeds | None]

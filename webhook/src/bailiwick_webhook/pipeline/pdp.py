@@ -180,7 +180,7 @@ class Pdp:
 
     async def _record_or_release(self, settled: FinalVerdict) -> Decision:
         try:
-            decision = await self._recorder.record("evaluation", settled)
+            decision = await self._recorder.record("evaluation", self.histories.in_time(settled))
         except BaseException:
             await self.histories.release(settled.counted)
             raise
