@@ -6,7 +6,6 @@ by the code alone, and sends clients whatever status stands beside it. Whose end
 client's says either.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -31,8 +30,6 @@ _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
 # Of headers: more than Envoy lets through by itself.
 _MOST: Final = 256
-# One media type and at most one parameter, which says UTF-8: nothing that two readers could take for two things.
-_JSON: Final = re.compile(r'application/json(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?', re.IGNORECASE)
 
 
 class GrpcPeer(NamedTuple):
@@ -74,11 +71,6 @@ class GrpcQuestion:
         del slot
         raw = self._raw()
         return raw if len(raw) <= MAX_BYTES else None
-
-    def is_json(self) -> bool:
-        """Tell whether the body is said to be JSON, once."""
-        sent = self.headers.getall("Content-Type", ())
-        return len(sent) == 1 and _JSON.fullmatch(sent[0].strip(" \t")) is not None
 
     def _raw(self) -> bytes:
         raw: bytes = self._http.raw_body or self._http.body.encode()

@@ -24,7 +24,7 @@ from bailiwick_process.ijson import strict
 from bailiwick_process.ijson.strict import JsonError
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.adapters import replies
-from bailiwick_webhook.http.adapters.question import ProxiedCall, ProxyQuestion
+from bailiwick_webhook.http.adapters.question import ProxiedCall, ProxyQuestion, says_json
 from bailiwick_webhook.http.adapters.replies import McpRequest, ProxyReply
 from bailiwick_webhook.http.addressing import Tenant, marks
 from bailiwick_webhook.http.authzen import metadata
@@ -44,8 +44,6 @@ from bailiwick_webhook.steps import resolve
 # RFC 6750, 2.1; one token and nothing beside it, such as a second one that a proxy has joined to it by a comma.
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] ([A-Za-z0-9._~+/-]+=*)")
 _APPROVAL: Final = re.compile(r"([a-z0-9][a-z0-9.-]{0,316})(?: ([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+))?")
-_JSON: Final = "application/json"
-_UTF_8: Final = frozenset({None, "utf-8"})
 _SHOWN: Final = 200
 
 _log: Final = LogLimit()
@@ -79,14 +77,6 @@ class HttpQuestion:
     async def body(self, slot: RequestSlot) -> bytes | None:
         """Return the body. Raises `ProblemError`."""
         return await self._authenticator.raw(self._request, slot, MAX_BYTES)
-
-    def is_json(self) -> bool:
-        """Tell whether the body is said to be JSON, once."""
-        request = self._request
-        if request.content_type != _JSON or len(self.headers.getall("Content-Type")) > 1:
-            return False
-        charset = request.charset
-        return (charset if charset is None else charset.lower()) in _UTF_8
 
 
 async def answer(
@@ -258,7 +248,7 @@ async def _document(
     authenticator: RequestAuthenticator, question: ProxyQuestion, of: Tenant, raw: bytes | None
 ) -> dict[str, Any] | None:
     """Return the body where it is a JSON object in every reading; None where it is not, or is too large."""
-    if raw is None or not question.is_json():
+    if raw is None or not says_json(question.headers):
         return None
     if set(question.headers.getall("Content-Encoding", ())) - {"identity"}:
         return None
