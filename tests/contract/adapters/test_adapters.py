@@ -586,6 +586,11 @@ class TestABody:
                 b"{}", [("Content-Type", "application/json; charset=utf-16")], "uninspectable", id="of another charset"
             ),
             pytest.param(b"{}", [JSON, ("Content-Encoding", "gzip")], "uninspectable", id="that is compressed"),
+            pytest.param(b'{"template": 1, "Template": 2}', [JSON], "ambiguous_request", id="with a name in two cases"),
+            pytest.param(b'{"TEMPLATE": 2}', [JSON], "ambiguous_request", id="with a name in another case"),
+            pytest.param(
+                b'{"template": {"a": [{"b": 1, "B": 2}]}}', [JSON], "ambiguous_request", id="with such names within"
+            ),
             pytest.param(b'{"template": "%s"}' % (b"a" * 1_100_000), [JSON], "uninspectable", id="that is too large"),
         ],
     )

@@ -7,7 +7,6 @@ refused, since the upstream may correct it in another way.
 """
 
 import re
-import unicodedata
 from collections.abc import Collection
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -101,15 +100,6 @@ def query_values(query: str, names: Collection[str]) -> dict[str, str] | None:
             return None
         found[name] = text
     return found
-
-
-def folded_segment(segment: str) -> str:
-    """Return a decoded segment without what upstreams that know no case leave out of it."""
-    if segment.isascii():
-        return segment.lower()
-    folded = unicodedata.normalize("NFKD", segment.upper()).casefold()
-    # What is left of a capital I with a dot.
-    return folded.replace("\u0307", "")
 
 
 def canonical_host(host: str) -> str | None:

@@ -8,7 +8,7 @@ one pipeline and recorded, also one that stands for no action; whatever goes wro
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from aiohttp import web
 from msgspec.structs import replace
@@ -45,6 +45,7 @@ from bailiwick_webhook.steps import resolve
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] ([A-Za-z0-9._~+/-]+=*)")
 _APPROVAL: Final = re.compile(r"([a-z0-9][a-z0-9.-]{0,316})(?: ([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+))?")
 _SHOWN: Final = 200
+_T = TypeVar("_T")
 
 _log: Final = LogLimit()
 
@@ -206,7 +207,7 @@ async def _mapped(
         )
     if any(is_override(name) for name in document):
         return RouteRefusal(Reason.AMBIGUOUS_REQUEST, "the body has a member by which some upstreams change the method")
-    return found.call(headers, document)
+    return await _beside(authenticator, of, raw, partial(found.call, headers, document))
 
 
 def _hidden(headers: MultiMapping[str], raw: bytes | None) -> str | None:
@@ -240,7 +241,8 @@ async def _message(
     identifier = document.get("id")
     known = isinstance(identifier, str | int) and not isinstance(identifier, bool)
     message = McpRequest(identifier if known else None)
-    said = message_call(document, f"{of.namespace}/{of.endpoint}", _values_by_name(question.headers))
+    work = partial(message_call, document, f"{of.namespace}/{of.endpoint}", _values_by_name(question.headers))
+    said = await _beside(authenticator, of, raw, work)
     return _ReadCall(said, message) if isinstance(said, RouteRefusal) else _ReadCall(said.call, message, said.approval)
 
 
@@ -253,11 +255,14 @@ async def _document(
     if set(question.headers.getall("Content-Encoding", ())) - {"identity"}:
         return None
     try:
-        if len(raw) >= LARGE:
-            return await authenticator.pdp.offload.run(of.namespace, partial(strict.parse, raw))
-        return strict.parse(raw)
+        return await _beside(authenticator, of, raw, partial(strict.parse, raw))
     except JsonError:
         return None
+
+
+async def _beside(authenticator: RequestAuthenticator, of: Tenant, raw: bytes | None, work: Callable[[], _T]) -> _T:
+    """Do some work on a body: where that is large beside the loop, in the tenant's turn."""
+    return await authenticator.pdp.offload.run(of.namespace, work) if len(raw or b"") >= LARGE else work()
 
 
 def _unmapped(call: ProxiedCall | None) -> MappedCall:
