@@ -695,6 +695,24 @@ async def test_a_check_with_a_part_of_its_body_is_refused(sent: bytes, size: int
     assert (await answered(check)).header("x-bailiwick-reason") == why
 
 
+@pytest.mark.parametrize(("adapter", "why"), [("grpc", "condition_false"), ("grpc_joined", "ambiguous_request")])
+async def test_a_header_in_which_envoy_may_have_replaced_a_byte_is_not_read(adapter: str, why: str) -> None:
+    asked = ADAPTERS[adapter]("GET", "/orders/1", ("X-Tenant", "b!"), enforcer(), bearer())
+    assert (await answered(asked)).header("x-bailiwick-reason") == why
+
+
+@pytest.mark.parametrize(("adapter", "why"), [("grpc", None), ("grpc_joined", "uninspectable")])
+async def test_a_body_in_which_envoy_may_have_replaced_a_byte_is_not_read(adapter: str, why: str | None) -> None:
+    kind = ("Content-Type", "application/json")
+    notice = ADAPTERS[adapter](
+        "POST", "/customers/42/notice", kind, enforcer(), bearer(), body=b'{"template": "hello!"}'
+    )
+    assert (await answered(notice)).header("x-bailiwick-reason") == why
+    # Where nothing is taken out of it, it need not be read.
+    unread = ADAPTERS[adapter](*REMARK, kind, enforcer(), bearer(), body=b"hello!")
+    assert (await answered(unread)).status == 200
+
+
 @pytest.mark.parametrize("adapter", ["grpc", "grpc_joined"])
 @pytest.mark.parametrize(("count", "why"), [(250, None), (257, "identity_invalid")])
 async def test_of_more_headers_than_envoy_lets_through_by_itself_none_is_read(
