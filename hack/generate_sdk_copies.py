@@ -12,7 +12,7 @@ import page
 
 ENGINE: Final = page.ROOT / "engine" / "src" / "bailiwick_engine" / "policy"
 SDK: Final = page.ROOT / "sdk" / "src" / "bailiwick" / "mcp"
-COPIED: Final = ("segments", "resourceuri", "mcpparams")
+COPIED: Final = ("segments", "membernames", "resourceuri", "mcpparams")
 
 
 def copy_text(name: str) -> str:

@@ -88,3 +88,23 @@ def test_a_route_that_nobody_is_asked_about_leads_to_no_other(
             answer = attempt(proxy.port, request("GET", target))
             assert answer.status in {400, 401, 403}, target
         assert len(upstream.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "reason"),
+    [
+        # As Express reads it: by the last charset, in which +ACI- is a quote.
+        ("application/json; charset=utf-8; charset=utf-7", '"x": "+ACI-,+ACI-to+ACI-:+ACI-you"', "uninspectable"),
+        # As an application in Go reads it: by the last member, in any case.
+        ("application/json", '"To": "you"', "ambiguous_request"),
+    ],
+)
+def test_a_body_that_upstreams_read_in_another_way_is_denied(
+    real_envoy: RunningProxy, scene: Scene, upstream: Server, kind: str, more: str, reason: str
+) -> None:
+    body = f'{{"fields": ["name"], "to": "me", {more}}}'.encode()
+    answer = send(
+        real_envoy.port, request("POST", "/customers/42/export", scene.bearer(), ("Content-Type", kind), body=body)
+    )
+    assert (answer.status, answer.header("x-bailiwick-reason")) == (403, reason)
+    assert upstream.asked == []

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.objects import AGENT
+from support.pdp.standalone import Process
 from support.proxies.faultygrpc import FaultyGrpcPoint
 from support.proxies.kinds import envoy_grpc
 from support.proxies.proxyprocess import RunningProxy
@@ -42,6 +43,18 @@ def test_a_client_that_says_that_its_body_is_whole_or_cut_changes_nothing(
     )
     assert answer.status == 200
     assert len(upstream.asked) == 1
+
+
+@pytest.mark.parametrize("packing", ["pack_as_bytes: true", "pack_as_bytes: false"])
+def test_a_body_of_which_envoy_sends_another_text_is_denied(
+    scene: Scene, point: Process, upstream: Server, tmp_path: Path, packing: str
+) -> None:
+    # As a text, Envoy sends ! in place of what is no UTF-8, and passes on what came.
+    body = b'{"fields": ["name"], "to": "me\xff"}'
+    with envoy_grpc(scene, tmp_path, upstream.port, point.grpc_port, {"pack_as_bytes: true": packing}) as proxy:
+        answer = send(proxy.port, request("POST", "/customers/42/export", scene.bearer(), JSON, body=body))
+    assert (answer.status, answer.header("x-bailiwick-reason")) == (403, "uninspectable")
+    assert upstream.asked == []
 
 
 def test_a_slow_decision_point_denies_and_one_that_is_gone_and_none_is_let_through_until_it_is_back(

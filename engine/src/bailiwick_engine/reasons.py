@@ -423,9 +423,10 @@ EXPLAINED: Final[dict[Reason, ReasonRow]] = {
         next_action="none",
         when=(
             "A proxy requests a decision for a call whose path is not canonical, that two routes match, that repeats"
-            " a header or parameter that the route uses, or in which some upstreams read another method, path or"
-            " route. Or a message of MCP names a resource by a URI that is not canonical. Or the API server asks"
-            " about a call that names its object, port or path in a way that can be read as another one."
+            " a header or parameter that the route uses, or in which some upstreams read another method, path, route"
+            " or argument. Or a message of MCP names a resource by a URI that is not canonical, or has two arguments"
+            " that only case sets apart. Or the API server asks about a call that names its object, port or path in"
+            " a way that can be read as another one."
         ),
         footing="attested",
         disposition=Disposition.BLOCKED,

@@ -586,6 +586,11 @@ class TestABody:
                 b"{}", [("Content-Type", "application/json; charset=utf-16")], "uninspectable", id="of another charset"
             ),
             pytest.param(b"{}", [JSON, ("Content-Encoding", "gzip")], "uninspectable", id="that is compressed"),
+            pytest.param(b'{"template": 1, "Template": 2}', [JSON], "ambiguous_request", id="with a name in two cases"),
+            pytest.param(b'{"TEMPLATE": 2}', [JSON], "ambiguous_request", id="with a name in another case"),
+            pytest.param(
+                b'{"template": {"a": [{"b": 1, "B": 2}]}}', [JSON], "ambiguous_request", id="with such names within"
+            ),
             pytest.param(b'{"template": "%s"}' % (b"a" * 1_100_000), [JSON], "uninspectable", id="that is too large"),
         ],
     )
@@ -594,6 +599,26 @@ class TestABody:
     ) -> None:
         answer = await self._of(with_body, body, *headers)
         assert (answer.status, reason(answer)) == (403, why)
+
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            # Express reads both of these as UTF-7, in which this body has another template: of two charsets version 4
+            # takes the last, and to every version a quoted parameter ends at the first quote that is not escaped.
+            "application/json; charset=utf-8; charset=utf-7",
+            r'application/json; x="\\"; charset=utf-7; y="\\"',
+            "application/json; charset=utf-7; charset*=utf-8",
+            "application/json;; charset=utf-8",
+            "application/json; version=1",
+            "application/json (charset=utf-7",
+        ],
+    )
+    async def test_whose_type_readers_take_apart_in_different_ways_is_refused(
+        self, with_body: Proxied, kind: str
+    ) -> None:
+        body = b'{"template": "hello", "x": "+ACI-,+ACI-template+ACI-:+ACI-other"}'
+        answer = await self._of(with_body, body, ("Content-Type", kind), self.WHOLE)
+        assert (answer.status, reason(answer)) == (403, "uninspectable")
 
     @pytest.mark.parametrize("adapter", ["auth_request", "forward_auth"])
     async def test_that_a_proxy_does_not_send_is_refused_where_arguments_are_in_it(self, adapter: str) -> None:
@@ -668,6 +693,24 @@ async def test_a_check_with_a_part_of_its_body_is_refused(sent: bytes, size: int
     check = checks.one_by_one(*GET, enforcer(), bearer(), ("Content-Type", "text/plain"), body=sent)
     check.request.attributes.request.http.size = size
     assert (await answered(check)).header("x-bailiwick-reason") == why
+
+
+@pytest.mark.parametrize(("adapter", "why"), [("grpc", "condition_false"), ("grpc_joined", "ambiguous_request")])
+async def test_a_header_in_which_envoy_may_have_replaced_a_byte_is_not_read(adapter: str, why: str) -> None:
+    asked = ADAPTERS[adapter]("GET", "/orders/1", ("X-Tenant", "b!"), enforcer(), bearer())
+    assert (await answered(asked)).header("x-bailiwick-reason") == why
+
+
+@pytest.mark.parametrize(("adapter", "why"), [("grpc", None), ("grpc_joined", "uninspectable")])
+async def test_a_body_in_which_envoy_may_have_replaced_a_byte_is_not_read(adapter: str, why: str | None) -> None:
+    kind = ("Content-Type", "application/json")
+    notice = ADAPTERS[adapter](
+        "POST", "/customers/42/notice", kind, enforcer(), bearer(), body=b'{"template": "hello!"}'
+    )
+    assert (await answered(notice)).header("x-bailiwick-reason") == why
+    # Where nothing is taken out of it, it need not be read.
+    unread = ADAPTERS[adapter](*REMARK, kind, enforcer(), bearer(), body=b"hello!")
+    assert (await answered(unread)).status == 200
 
 
 @pytest.mark.parametrize("adapter", ["grpc", "grpc_joined"])

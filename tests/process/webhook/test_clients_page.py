@@ -17,6 +17,7 @@ from localcluster.toolchain import environment as go_environment, find as find_g
 from support import npmpackages
 from support.pages import DOCS, needs, script
 from support.pdp.standalone import Process
+from support.proxies.servers import FaultyPoint, faulty
 
 pytestmark = needs("curl", "jq", "openssl")
 
@@ -31,6 +32,12 @@ FILES: Final = dict(
 COMPILER: Final = Path(__file__).parents[2] / "support" / "typescript"
 # The first Go that has `rand.Text`.
 LEAST_GO: Final = (1, 24)
+# Each says what an allow says, and is none.
+NO_ALLOWS: Final = {
+    "a redirect": ("302 Found", '{"decision": true}'),
+    "another status": ("202 Accepted", '{"decision": true}'),
+    "a text": ("200 OK", '{"decision": "true"}'),
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +56,13 @@ def point(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
         process.stop()
 
 
+@pytest.fixture(scope="module")
+def odd_point(point: Process) -> Iterator[FaultyPoint]:
+    """A server with that certificate, which answers what `fault` says."""
+    with faulty(point.log.parent / "ca.crt", point.log.parent / "tls.key") as server:
+        yield server
+
+
 @pytest.fixture
 def folder(point: Process, tmp_path: Path) -> Path:
     """A folder with the page's programs, beside the certificate and the token."""
@@ -59,7 +73,7 @@ def folder(point: Process, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def runs(point: Process, folder: Path, command: list[str], more: Mapping[str, str]) -> list[str]:
+def runs(point: Process | FaultyPoint, folder: Path, command: list[str], more: Mapping[str, str]) -> list[str]:
     """Run a client; approve the call if it waits for that. Return what it printed and, at the end, its exit code."""
     base = f"https://127.0.0.1:{point.port}/endpoints/crm/crm-api"
     own = {"PDP": base, "PDP_CA": "ca.crt", "PDP_TOKEN_FILE": "token", "SUBJECT_TOKEN": ""}
@@ -111,7 +125,9 @@ class TestEachClient:
     """Asks, has the call approved, and is allowed once; without an answer it is denied."""
 
     @staticmethod
-    def follows_the_rules(point: Process, folder: Path, command: list[str], more: Mapping[str, str]) -> None:
+    def follows_the_rules(
+        point: Process, odd_point: FaultyPoint, folder: Path, command: list[str], more: Mapping[str, str]
+    ) -> None:
         # The second approval is another one: the first had one use.
         for _ in range(2):
             assert waits_once_and_is_allowed(printed := runs(point, folder, command, more)), printed
@@ -119,21 +135,26 @@ class TestEachClient:
             *said, code = runs(point, folder, command, {**more, **broken})
             assert code == "1", said
             assert "allowed" not in said
+        for what, (status, body) in NO_ALLOWS.items():
+            head = f"HTTP/1.1 {status}\r\nLocation: /\r\nContent-Type: application/json"
+            odd_point.fault = f"{head}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+            *said, code = runs(odd_point, folder, command, more)
+            assert (code, "allowed" in said) == ("1", False), (what, said)
 
-    def test_in_shell(self, point: Process, folder: Path) -> None:
+    def test_in_shell(self, point: Process, odd_point: FaultyPoint, folder: Path) -> None:
         assert FILES["client.sh"].startswith("#!/usr/bin/env bash\n")
-        self.follows_the_rules(point, folder, script(PAGE, "bash client.sh").split(), {})
+        self.follows_the_rules(point, odd_point, folder, script(PAGE, "bash client.sh").split(), {})
 
-    def test_in_go(self, point: Process, folder: Path) -> None:
+    def test_in_go(self, point: Process, odd_point: FaultyPoint, folder: Path) -> None:
         go = find_go(LEAST_GO, Silent())
         command = script(PAGE, "go run main.go").split()[1:]
         more = {**go_environment(), "GOFLAGS": "", "HOME": os.environ.get("HOME", str(folder))}
         subprocess.run([go.path, "vet", "main.go"], cwd=folder, env=more, check=True, timeout=300)
-        self.follows_the_rules(point, folder, [str(go.path), *command], more)
+        self.follows_the_rules(point, odd_point, folder, [str(go.path), *command], more)
 
-    def test_in_typescript(self, point: Process, folder: Path) -> None:
+    def test_in_typescript(self, point: Process, odd_point: FaultyPoint, folder: Path) -> None:
         compiled(folder)
         setting, *command = script(PAGE, "NODE_EXTRA_CA_CERTS=").split()
         name, _, value = setting.partition("=")
         assert (value, command) == ("$PDP_CA", ["node", "client.ts"])
-        self.follows_the_rules(point, folder, ["node", "client.js"], {name: "ca.crt"})
+        self.follows_the_rules(point, odd_point, folder, ["node", "client.js"], {name: "ca.crt"})

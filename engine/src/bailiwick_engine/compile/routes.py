@@ -10,8 +10,9 @@ from itertools import combinations, pairwise
 from typing import Final
 
 from bailiwick_api.kinds.httproutes import HttpRoute, HttpSettings
-from bailiwick_engine.policy.paths import PathDefect, canonical_path, folded_segment
+from bailiwick_engine.policy.paths import PathDefect, canonical_path
 from bailiwick_engine.policy.routes import CompiledRoute, Pointer, RouteTable, SourceKind, Template, ValueSource
+from bailiwick_engine.policy.segments import caseless_text
 from bailiwick_engine.problem import Problem
 
 PATH: Final = "spec.endpointSettings.http"
@@ -88,7 +89,7 @@ def _route(route: HttpRoute) -> CompiledRoute:
     return CompiledRoute(
         methods=frozenset(route.methods),
         segments=tuple(None if name else segment for segment, name in zip(segments, names, strict=True)),
-        folded=tuple(None if name else folded_segment(segment) for segment, name in zip(segments, names, strict=True)),
+        folded=tuple(None if name else caseless_text(segment) for segment, name in zip(segments, names, strict=True)),
         names=tuple(names),
         slash=slash,
         action=route.action,

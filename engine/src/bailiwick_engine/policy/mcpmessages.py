@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from bailiwick_engine.call import Action, Json, Resource
 from bailiwick_engine.policy.mcpparams import added_arguments, reserved_argument, unknown_member
+from bailiwick_engine.policy.membernames import twin_members
 from bailiwick_engine.policy.resourceuri import uri_defect
 from bailiwick_engine.policy.routes import MAX_VALUE, MappedCall, RouteRefusal
 from bailiwick_engine.reasons import Reason
@@ -113,8 +114,11 @@ def _map_named_call(
         return _refused(f"the argument {reserved[:64]} has a reserved name")
     meta = params.get("_meta")
     # A proxy sends the whole message on.
-    added = added_arguments(params, meta if isinstance(meta, Mapping) else {})
-    return MappedCall(Action(action or name), Resource(kind, name), {**(args or {}), **added})
+    whole = {**(args or {}), **added_arguments(params, meta if isinstance(meta, Mapping) else {})}
+    twin = twin_members(whole)
+    if twin is not None:
+        return _refused(f"servers that know no case take the argument {twin} for another one")
+    return MappedCall(Action(action or name), Resource(kind, name), whole)
 
 
 def _approval(meta: Json) -> tuple[str, str | None] | RouteRefusal | None:

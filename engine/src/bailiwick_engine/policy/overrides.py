@@ -21,6 +21,7 @@ OVERRIDE_HEADERS: Final = (
 _HEADER: Final = re.compile(r"[A-Za-z0-9_-]+")
 _HYPHENATED: Final = re.compile(r"[A-Za-z0-9-]*")
 _OWN: Final = "x-bailiwick-"
+_BRACKET: Final = re.compile(r"[\[\]]")
 
 # Of a query, a form or a JSON object. Some read the names of the headers there too.
 _PARAMETERS: Final = (
@@ -55,17 +56,19 @@ def has_ambiguous_header(names: Iterable[str]) -> bool:
     return any(map(is_ambiguous_header, told))
 
 
-def plain_name(name: str) -> str:
-    """Return the name of a parameter without what some readers leave out of it.
+def plain_names(name: str) -> frozenset[str]:
+    """Return what some readers take the name of a parameter for, without what they leave out of it.
 
-    That is its case, what stands in the place of an underscore, brackets of a list, spaces around it, and NUL.
+    That is its case, what stands in the place of an underscore, brackets of a list, spaces around it, and NUL. Rack and
+    qs of Express skip brackets at the beginning, and PHP takes one that is not closed for an underscore.
     """
-    return re.split(r"[\[\x00]", name.strip().casefold().replace(".", "_").replace(" ", "_"))[0]
+    plain = name.strip().casefold().replace(".", "_").replace(" ", "_").partition("\x00")[0]
+    return frozenset({_BRACKET.split(plain.lstrip("[]"))[0], plain.replace("[", "_")})
 
 
 def is_override(name: str) -> bool:
     """Tell whether a parameter of this decoded name may replace the method or the path of a call."""
-    return plain_name(name).replace("-", "_") in _FOLDED
+    return any(plain.replace("-", "_") in _FOLDED for plain in plain_names(name))
 
 
 def is_form(content_types: Sequence[str]) -> bool:
@@ -73,5 +76,7 @@ def is_form(content_types: Sequence[str]) -> bool:
     return any(_FORM.fullmatch(one.strip()) for value in content_types for one in (value, *value.split(",")))
 
 
-_FOLDED: Final = frozenset(plain_name(name).replace("-", "_") for name in (*OVERRIDE_HEADERS, *_PARAMETERS))
+_FOLDED: Final = frozenset(
+    plain.replace("-", "_") for name in (*OVERRIDE_HEADERS, *_PARAMETERS) for plain in plain_names(name)
+)
 _FOLDED_HEADERS: Final = frozenset(name.lower() for name in OVERRIDE_HEADERS)

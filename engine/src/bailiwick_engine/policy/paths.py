@@ -7,17 +7,18 @@ refused, since the upstream may correct it in another way.
 """
 
 import re
-import unicodedata
 from collections.abc import Collection
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from bailiwick_engine.policy import segments
-from bailiwick_engine.policy.overrides import is_override, plain_name
+from bailiwick_engine.policy.overrides import is_override, plain_names
 from bailiwick_engine.policy.segments import decoded_text, is_plain, segment_defect
 
 MAX_TARGET: Final = 8_192
 MAX_SEGMENTS: Final = 32
+# PHP, Tomcat and qs of Express leave out what comes behind the first thousand, without an error.
+MAX_PARAMETERS: Final = 512
 
 _QUERY: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?\[\]{}|^`<>\"\\-]|%[0-9A-Fa-f]{2})*")
 _HOST: Final = re.compile(
@@ -80,9 +81,12 @@ def query_values(query: str, names: Collection[str]) -> dict[str, str] | None:
         return {}
     if len(query) > MAX_TARGET or _QUERY.fullmatch(query) is None:
         return None
-    folded = {plain_name(name): name for name in names}
+    folded = {plain: name for name in names for plain in plain_names(name)}
     found: dict[str, str] = {}
-    for pair in re.split("[&;]", query):
+    pairs = re.split("[&;]", query)
+    if names and len(pairs) > MAX_PARAMETERS:
+        return None
+    for pair in pairs:
         name, separator, value = pair.partition("=")
         read = decoded_text(name.replace("+", " "))
         if read is None:
@@ -90,26 +94,17 @@ def query_values(query: str, names: Collection[str]) -> dict[str, str] | None:
         # Decoded twice, as some readers do.
         if is_override(read) or is_override(decoded_text(read) or ""):
             return None
-        meant = plain_name(read)
-        if meant not in folded:
+        meant = next((folded[plain] for plain in plain_names(read) if plain in folded), None)
+        if meant is None:
             continue
         text = decoded_text(value)
         # Of a name that is wanted there is one, spelled plainly, with one value.
-        if name != folded[meant] or name in found or not separator or ";" in query or "+" in value:
+        if name != meant or name in found or not separator or ";" in query or "+" in value:
             return None
         if text is None or not is_plain(text):
             return None
         found[name] = text
     return found
-
-
-def folded_segment(segment: str) -> str:
-    """Return a decoded segment without what upstreams that know no case leave out of it."""
-    if segment.isascii():
-        return segment.lower()
-    folded = unicodedata.normalize("NFKD", segment.upper()).casefold()
-    # What is left of a capital I with a dot.
-    return folded.replace("\u0307", "")
 
 
 def canonical_host(host: str) -> str | None:

@@ -11,15 +11,16 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from bailiwick_engine.call import Action, Json, Resource
+from bailiwick_engine.policy.membernames import other_spelling, twin_members
 from bailiwick_engine.policy.paths import (
     CanonicalPath,
     PathDefect,
     canonical_host,
     canonical_path,
-    folded_segment,
     query_values,
     without_port,
 )
+from bailiwick_engine.policy.segments import caseless_text
 from bailiwick_engine.reasons import Reason
 
 MAX_VALUE: Final = 1_024
@@ -81,7 +82,12 @@ class CompiledRoute:
     @property
     def reads_body(self) -> bool:
         """An argument is taken from the body."""
-        return any(not isinstance(one, ValueSource) for one in self.args.values())
+        return bool(self.pointers)
+
+    @property
+    def pointers(self) -> tuple[Pointer, ...]:
+        """What arguments are taken from the body."""
+        return tuple(one for one in self.args.values() if not isinstance(one, ValueSource))
 
     def fits(self, path: CanonicalPath) -> bool:
         """Tell whether this path, which has as many segments, is one of the route's."""
@@ -107,7 +113,7 @@ class CompiledRoute:
             if literal is None:
                 continue
             readings = {segment, segment.partition(".")[0]} if index == last else {segment}
-            if literal not in map(folded_segment, readings):
+            if literal not in map(caseless_text, readings):
                 return False
             hidden = hidden or self.segments[index] is None
         return hidden
@@ -148,6 +154,12 @@ class RouteMatch(NamedTuple):
                 args[name] = None
         if filled.ambiguous is not None:
             return RouteRefusal(Reason.AMBIGUOUS_REQUEST, f"the header {filled.ambiguous} is ambiguous")
+        twin = next((twin for one in route.pointers if (twin := _twin(document, one)) is not None), None)
+        if twin is not None:
+            return RouteRefusal(
+                Reason.AMBIGUOUS_REQUEST,
+                f"the body has the member {twin}, which upstreams that know no case take for another one",
+            )
         if identifier is None:
             return RouteRefusal(Reason.UNMAPPED, "the call lacks a value that the id of its resource needs")
         return MappedCall(
@@ -220,7 +232,7 @@ class RouteTable:
         others = [one for slash in (True, False) for one in self.by_length.get((method, length, slash), ())]
         folded = [one.folded for one in others if not (one.slash == path.slash and one.fits(path))]
         if method == "POST" and self.mcp is not None and len(self.mcp.segments) == length:
-            folded.append(tuple(map(folded_segment, self.mcp.segments)))
+            folded.append(tuple(map(caseless_text, self.mcp.segments)))
         return any(route.hides(one, path) for one in folded)
 
 
@@ -274,3 +286,13 @@ def _pointed(document: Json, pointer: Pointer) -> Json:
         else:
             return _ABSENT
     return here
+
+
+def _twin(document: Json, pointer: Pointer) -> str | None:
+    """Return a member on the way to a value, or in it, that some readers take for another one; None: there is none."""
+    here = document
+    for token in pointer:
+        if isinstance(here, Mapping) and (other := other_spelling(here, token)) is not None:
+            return other
+        here = _pointed(here, (token,))
+    return twin_members(here)

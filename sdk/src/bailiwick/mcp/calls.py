@@ -18,6 +18,7 @@ from referencing import Registry
 
 from bailiwick.call import AccessCall, AccessResource, Principal
 from bailiwick.mcp.mcpparams import HARMLESS_META, added_arguments, reserved_argument, unknown_member
+from bailiwick.mcp.membernames import twin_members
 from bailiwick.mcp.resourceuri import is_one_uri, uri_defect
 from bailiwick.targets import OddTargetError, argument_id, parts_of
 from bailiwick.web import BAD_REQUEST, UNAUTHENTICATED, UNMAPPED
@@ -202,6 +203,9 @@ def call_of(
     if unknown is not None:
         raise unmapped(f"the member {unknown} of {message.method}")
     added = added_arguments(params, {name: message.meta[name] for name in passed if name in message.meta})
+    twin = twin_members({"arguments": params.get("arguments"), **added})
+    if twin is not None:
+        raise ambiguous(f"servers that know no case take the argument {twin} for another one")
     match message.method:
         case "tools/call":
             return _tool_call(message, tools, who, added)

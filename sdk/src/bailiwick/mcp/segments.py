@@ -77,3 +77,12 @@ def decoded_text(text: str) -> str | None:
         return whole.decode("utf-8")
     except UnicodeDecodeError:
         return None
+
+
+def caseless_text(text: str) -> str:
+    """Return a decoded text without what readers that know no case leave out of it."""
+    if text.isascii():
+        return text.lower()
+    folded = unicodedata.normalize("NFKD", text.upper()).casefold()
+    # What is left of a capital I with a dot.
+    return folded.replace("\u0307", "")

@@ -124,6 +124,11 @@ class TestAQuery:
             pytest.param("a", id="without a value"),
             pytest.param("a[]=1", id="as a list"),
             pytest.param("a[0]=1", id="as an item of a list"),
+            pytest.param("[a]=1", id="that begins with a bracket, which qs and Rack skip"),
+            pytest.param("a=1&%5Ba%5D=2", id="beside one that begins with an encoded bracket"),
+            pytest.param("a=1&a]=2", id="beside one that ends with a bracket, which Rack skips"),
+            pytest.param("a=1&[][[a=2", id="beside one that begins with many brackets"),
+            pytest.param("&" * 1_000 + "a=1", id="behind a thousand others, where some readers stop"),
             pytest.param("A=1", id="in another case"),
             pytest.param("%61=1", id="with an encoded name"),
             pytest.param("+a=1", id="after a blank"),
@@ -148,6 +153,8 @@ class TestAQuery:
             pytest.param("b=1;_method=DELETE", id="that names another method after a semicolon"),
             pytest.param("b=1&amp;_method=DELETE", id="that names another method as HTML spells it"),
             pytest.param("_method[]=DELETE", id="that names another method in a list"),
+            pytest.param("[_method]=DELETE", id="that names another method in brackets"),
+            pytest.param("_method]=DELETE", id="that names another method before a bracket"),
             pytest.param("%255Fmethod=DELETE", id="that hides another method twice"),
             pytest.param("_method", id="that names another method without a value"),
             pytest.param("_method_override=DELETE", id="that names another method for WAI"),
@@ -159,6 +166,14 @@ class TestAQuery:
     )
     def test_of_two_readings_is_refused(self, query: str) -> None:
         assert query_values(query, ["a"]) is None
+
+    def test_of_a_bracket_that_php_takes_for_an_underscore_is_refused(self) -> None:
+        assert query_values("customer_id=42&customer[id=43", ["customer_id"]) is None
+        assert query_values("customer_id=42&customer[id]=43", ["customer_id"]) == {"customer_id": "42"}
+
+    def test_of_which_nothing_is_read_may_have_any_number_of_parameters(self) -> None:
+        assert query_values("&" * 1_000 + "a=1", []) == {}
+        assert query_values("&" * 511 + "a=1", ["a"]) == {"a": "1"}
 
 
 class TestAHost:

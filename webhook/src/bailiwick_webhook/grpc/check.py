@@ -6,7 +6,6 @@ by the code alone, and sends clients whatever status stands beside it. Whose end
 client's says either.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -29,10 +28,11 @@ EXTENSION: Final = "bailiwick"
 _ADAPTER: Final = "grpc"
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
+# What Envoy writes for each byte that is no UTF-8, where it sends a text and not bytes.
+_REPLACED: Final = "!"
+_UNREADABLE: Final = "\ufffd"
 # Of headers: more than Envoy lets through by itself.
 _MOST: Final = 256
-# One media type and at most one parameter, which says UTF-8: nothing that two readers could take for two things.
-_JSON: Final = re.compile(r'application/json(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?', re.IGNORECASE)
 
 
 class GrpcPeer(NamedTuple):
@@ -70,15 +70,10 @@ class GrpcQuestion:
         return ProxiedCall(http.method, http.host, http.path, cut)
 
     async def body(self, slot: RequestSlot) -> bytes | None:
-        """Return the body, which came with the question."""
+        """Return the body, which came with the question; None also where it need not be the one that was sent."""
         del slot
         raw = self._raw()
-        return raw if len(raw) <= MAX_BYTES else None
-
-    def is_json(self) -> bool:
-        """Tell whether the body is said to be JSON, once."""
-        sent = self.headers.getall("Content-Type", ())
-        return len(sent) == 1 and _JSON.fullmatch(sent[0].strip(" \t")) is not None
+        return raw if len(raw) <= MAX_BYTES and _REPLACED not in self._http.body else None
 
     def _raw(self) -> bytes:
         raw: bytes = self._http.raw_body or self._http.body.encode()
@@ -141,12 +136,12 @@ def _headers(http: Any) -> CIMultiDict[str]:  # noqa: ANN401 - a message made at
     """Return the client's headers, without those that stand for the first line of a request.
 
     In `headers` Envoy joins what was sent more than once by commas, so that there a comma stands for two. `header_map`
-    has them one by one (`encode_raw_headers`).
+    has them one by one (`encode_raw_headers`), and as bytes.
     """
     found: CIMultiDict[str] = CIMultiDict()
     for name, value in http.headers.items():
         for one in value.split(",") if not name.startswith(":") else ():
-            found.add(name, one.strip(" \t"))
+            found.add(name, one.strip(" \t").replace(_REPLACED, _UNREADABLE))
     for header in http.header_map.headers:
         if not header.key.startswith(":"):
             # As aiohttp reads what is no UTF-8.

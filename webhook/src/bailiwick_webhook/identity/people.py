@@ -67,6 +67,9 @@ def _groups(claims: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
     if isinstance(elsewhere, Mapping) and name in elsewhere:
         # OpenID Connect Core 1.0, 5.6.2: too many groups for the token, to be fetched from somewhere.
         return None
+    if name not in claims and claims.get("hasgroups", False) is not False:
+        # Entra says no more than that there are some, where the token is short (implicit grant).
+        return None
     found = claims.get(name, [])
     listed = [found] if isinstance(found, str) else found
     if not isinstance(listed, list) or len(listed) > MAX_GROUPS or not all(readable(group) for group in listed):

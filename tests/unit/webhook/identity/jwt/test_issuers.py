@@ -250,6 +250,10 @@ class TestClaims:
             ({"groups": ["support", ""]}, None),
             ({"_claim_names": {"groups": "src1"}}, None),
             ({"_claim_names": {"address": "src1"}, "groups": ["support"]}, ("support",)),
+            ({"hasgroups": True}, None),
+            ({"hasgroups": "true"}, None),
+            ({"hasgroups": False}, ()),
+            ({"hasgroups": True, "groups": ["support"]}, ("support",)),
         ],
     )
     async def test_groups_that_cannot_all_be_told_name_nobody(

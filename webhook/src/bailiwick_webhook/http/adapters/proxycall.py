@@ -8,7 +8,7 @@ one pipeline and recorded, also one that stands for no action; whatever goes wro
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from aiohttp import web
 from msgspec.structs import replace
@@ -24,7 +24,7 @@ from bailiwick_process.ijson import strict
 from bailiwick_process.ijson.strict import JsonError
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.adapters import replies
-from bailiwick_webhook.http.adapters.question import ProxiedCall, ProxyQuestion
+from bailiwick_webhook.http.adapters.question import ProxiedCall, ProxyQuestion, says_json
 from bailiwick_webhook.http.adapters.replies import McpRequest, ProxyReply
 from bailiwick_webhook.http.addressing import Tenant, marks
 from bailiwick_webhook.http.authzen import metadata
@@ -44,9 +44,8 @@ from bailiwick_webhook.steps import resolve
 # RFC 6750, 2.1; one token and nothing beside it, such as a second one that a proxy has joined to it by a comma.
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] ([A-Za-z0-9._~+/-]+=*)")
 _APPROVAL: Final = re.compile(r"([a-z0-9][a-z0-9.-]{0,316})(?: ([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+))?")
-_JSON: Final = "application/json"
-_UTF_8: Final = frozenset({None, "utf-8"})
 _SHOWN: Final = 200
+_T = TypeVar("_T")
 
 _log: Final = LogLimit()
 
@@ -79,14 +78,6 @@ class HttpQuestion:
     async def body(self, slot: RequestSlot) -> bytes | None:
         """Return the body. Raises `ProblemError`."""
         return await self._authenticator.raw(self._request, slot, MAX_BYTES)
-
-    def is_json(self) -> bool:
-        """Tell whether the body is said to be JSON, once."""
-        request = self._request
-        if request.content_type != _JSON or len(self.headers.getall("Content-Type")) > 1:
-            return False
-        charset = request.charset
-        return (charset if charset is None else charset.lower()) in _UTF_8
 
 
 async def answer(
@@ -216,7 +207,7 @@ async def _mapped(
         )
     if any(is_override(name) for name in document):
         return RouteRefusal(Reason.AMBIGUOUS_REQUEST, "the body has a member by which some upstreams change the method")
-    return found.call(headers, document)
+    return await _beside(authenticator, of, raw, partial(found.call, headers, document))
 
 
 def _hidden(headers: MultiMapping[str], raw: bytes | None) -> str | None:
@@ -250,7 +241,8 @@ async def _message(
     identifier = document.get("id")
     known = isinstance(identifier, str | int) and not isinstance(identifier, bool)
     message = McpRequest(identifier if known else None)
-    said = message_call(document, f"{of.namespace}/{of.endpoint}", _values_by_name(question.headers))
+    work = partial(message_call, document, f"{of.namespace}/{of.endpoint}", _values_by_name(question.headers))
+    said = await _beside(authenticator, of, raw, work)
     return _ReadCall(said, message) if isinstance(said, RouteRefusal) else _ReadCall(said.call, message, said.approval)
 
 
@@ -258,16 +250,19 @@ async def _document(
     authenticator: RequestAuthenticator, question: ProxyQuestion, of: Tenant, raw: bytes | None
 ) -> dict[str, Any] | None:
     """Return the body where it is a JSON object in every reading; None where it is not, or is too large."""
-    if raw is None or not question.is_json():
+    if raw is None or not says_json(question.headers):
         return None
     if set(question.headers.getall("Content-Encoding", ())) - {"identity"}:
         return None
     try:
-        if len(raw) >= LARGE:
-            return await authenticator.pdp.offload.run(of.namespace, partial(strict.parse, raw))
-        return strict.parse(raw)
+        return await _beside(authenticator, of, raw, partial(strict.parse, raw))
     except JsonError:
         return None
+
+
+async def _beside(authenticator: RequestAuthenticator, of: Tenant, raw: bytes | None, work: Callable[[], _T]) -> _T:
+    """Do some work on a body: where that is large beside the loop, in the tenant's turn."""
+    return await authenticator.pdp.offload.run(of.namespace, work) if len(raw or b"") >= LARGE else work()
 
 
 def _unmapped(call: ProxiedCall | None) -> MappedCall:

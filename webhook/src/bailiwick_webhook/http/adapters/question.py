@@ -3,6 +3,7 @@
 Standing: under `proxycall`, which decides them. Holds: what a proxy does not say, or says twice, is None, and refused.
 """
 
+import re
 from typing import Final, NamedTuple, Protocol
 
 from multidict import MultiMapping
@@ -13,6 +14,9 @@ from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 
 _CUT: Final = "x-envoy-auth-partial-body"
 _WHOLE: Final = "false"
+# One media type and at most one parameter, which says UTF-8: nothing that two readers could take for two things. Some
+# upstreams decode a body by its charset, and readers differ in where a quoted parameter ends and which of two counts.
+_JSON: Final = re.compile(r'application/json(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?', re.IGNORECASE)
 
 
 class ProxiedCall(NamedTuple):
@@ -40,10 +44,13 @@ class ProxyQuestion(Protocol):
     async def body(self, slot: RequestSlot) -> bytes | None:
         """Return the body, empty without one; None where it is too large. Raises `ProblemError`."""
 
-    def is_json(self) -> bool:
-        """Tell whether the body is said to be JSON, once."""
-
 
 def is_cut(headers: MultiMapping[str]) -> bool:
     """Tell whether Envoy says that it sends a part of the body only."""
     return any(value != _WHOLE for value in headers.getall(_CUT, ()))
+
+
+def says_json(headers: MultiMapping[str]) -> bool:
+    """Tell whether the body is said to be JSON in UTF-8, once, and to every reader."""
+    sent = headers.getall("Content-Type", ())
+    return len(sent) == 1 and _JSON.fullmatch(sent[0].strip(" \t")) is not None

@@ -1,0 +1,124 @@
+"""Arguments that a route takes out of a body are those that an application in Go takes, whatever names stand in it.
+
+The oracle is encoding/json of Go, which knows no case of names and takes the last of several members.
+"""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from bailiwick_api.kinds.httproutes import HttpSettings
+from bailiwick_engine.compile.routes import compile_routes
+from bailiwick_engine.policy.membernames import twin_members
+from bailiwick_engine.policy.routes import MappedCall, RouteMatch, RouteRefusal, RouteTable
+from bailiwick_engine.reasons import Reason
+from localcluster import toolchain
+from localcluster.progress import Terminal
+
+HOST: Final = "crm.example.com"
+PROGRAM: Final = Path(__file__).parents[2] / "support" / "goreader" / "main.go"
+PLAIN: Final = ("to", "To", "TO", "tO", "t\u03bf", "amount", "Amount", "aMount", "x")
+HOLDERS: Final = ("payment", "Payment", "PAYMENT")
+
+members: st.SearchStrategy[dict[str, Any]] = st.dictionaries(st.sampled_from(PLAIN), st.integers(0, 9), max_size=4)
+bodies = st.builds(
+    lambda plain, inner: {**plain, **inner},
+    members,
+    st.dictionaries(st.sampled_from(HOLDERS), members, max_size=2),
+)
+
+
+@pytest.fixture(scope="module")
+def read_in_go(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[dict[str, Any]], list[Any]]]:
+    binary = tmp_path_factory.mktemp("goreader") / "goreader"
+    go = toolchain.find((1, 22), Terminal())
+    environment = {**toolchain.environment(), "GO111MODULE": "off", "GOFLAGS": ""}
+    subprocess.run([go.path, "build", "-o", binary, PROGRAM], env=environment, check=True, timeout=170)
+    with subprocess.Popen([binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        written, answers = process.stdin, process.stdout
+        assert written is not None
+        assert answers is not None
+
+        def read(body: dict[str, Any]) -> list[Any]:
+            written.write(json.dumps(body).encode() + b"\n")
+            written.flush()
+            found: list[Any] = json.loads(answers.readline())
+            return found
+
+        yield read
+
+
+def table() -> RouteTable:
+    route = {
+        "methods": ["POST"],
+        "path": "/export",
+        "action": "export",
+        "resource": {"type": "customer", "id": "*"},
+        "args": {"to": "/to", "amount": "/payment/amount"},
+    }
+    made = compile_routes(HttpSettings.model_validate({"hosts": [HOST], "routes": [route]}))
+    assert isinstance(made, RouteTable)
+    return made
+
+
+TABLE: Final = table()
+
+
+def asked(body: dict[str, Any]) -> MappedCall | RouteRefusal:
+    found = TABLE.find("POST", HOST, "/export")
+    assert isinstance(found, RouteMatch)
+    return found.call({}, body)
+
+
+@settings(max_examples=300, deadline=None)
+@given(body=bodies)
+def test_a_call_that_is_asked_about_is_the_one_that_go_makes(
+    read_in_go: Callable[[dict[str, Any]], list[Any]], body: dict[str, Any]
+) -> None:
+    found = asked(body)
+    if isinstance(found, RouteRefusal):
+        assert found.reason is Reason.AMBIGUOUS_REQUEST
+        assert any(name not in {"to", "payment", "amount"} for name in (*body, *inner_names(body)))
+        return
+    assert found.args is not None
+    assert [found.args.get("to"), found.args.get("amount")] == read_in_go(body)
+
+
+def inner_names(body: dict[str, Any]) -> list[str]:
+    return [name for value in body.values() if isinstance(value, dict) for name in value]
+
+
+def test_go_takes_the_last_of_two_members(read_in_go: Callable[[dict[str, Any]], list[Any]]) -> None:
+    # Else nothing here would show anything.
+    assert read_in_go({"to": "owner", "To": "stranger", "payment": {"amount": 1, "AMOUNT": 9}}) == ["stranger", 9]
+
+
+@pytest.mark.parametrize(
+    ("value", "twin"),
+    [
+        ({"a": 1, "b": {"a": 2}}, None),
+        ([{"a": 1}, {"A": 1}], None),
+        ({"a": 1, "A": 1}, "a"),
+        ({"x": [1, {"b": [{"ship": 1, "\u017fhip": 2}]}]}, "ship"),
+        ({"key": 1, "\u212aey": 2}, "key"),
+        ("a", None),
+        (None, None),
+    ],
+)
+def test_members_that_only_case_sets_apart_are_found_at_any_depth(value: object, twin: str | None) -> None:
+    assert twin_members(value) == twin
+
+
+def test_a_body_of_many_names_is_read_in_proportion_to_its_size() -> None:
+    # The last two are twins: whoever compared each name with all others would look a hundred million times.
+    names = [f"n{number}" for number in range(10_000)]
+    body = dict.fromkeys([*names, "last", "Last"], 1)
+    began = time.process_time()
+    assert twin_members({"to": body}) == "last"
+    assert time.process_time() - began < 2
