@@ -124,8 +124,7 @@ def test_no_text_of_a_requester_makes_a_service_refuse_the_message(shown: int) -
     one = told(resource={"type": "customer", "id": "\u202e" * (253 - shown) + "x" * shown})
     said = message(one, "https://console.example")
     assert length(said) <= 1024
-    lines = said.body.splitlines()
-    assert [line for line in lines if line.endswith("…")] in ([], [line for line in lines if line.startswith("Resource:")])
+    assert all(line.startswith("Resource:") for line in said.body.splitlines() if line.endswith("…"))
 
 
 def test_where_to_look_is_whole_however_long_a_name_a_requester_chose() -> None:

@@ -1,8 +1,8 @@
 """Leadership by a Lease: one process of an installation reconciles, the others wait. It uses the client's election.
 
 Holds: no process leads on a lease that it did not renew within the deadline, by the monotonic clock from the *start* of
-the last renewal. One that stood still for longer ends, though nobody has the lease: what lay unread meanwhile is marked
-as done by nobody. A follower waits for an API server that cannot be reached; for a leader it is a failed renewal.
+the last renewal. One that was stopped for longer ends, also if no other process has the lease, and marks nothing of
+what lay unread as done. A follower waits for an API server that cannot be reached; for a leader it is a failed renewal.
 
 The library decides who holds the lease. Its loops are not used: they ask without a time limit, let connection errors
 through, log `.reason` of errors that have none, and measure the deadline by the wall clock from the end of a renewal.
@@ -73,7 +73,7 @@ class Leadership:
     ) -> None:
         self._clock = clock
         self._times = times
-        self._lock = _Lock(OPERATOR_LEASE, namespace, identity, client, self._stood_still)
+        self._lock = _Lock(OPERATOR_LEASE, namespace, identity, client, self._lapse)
         self._election = LeaderElection(
             Config(self._lock, times.duration, times.renew_deadline, times.retry_period, _do_nothing, _do_nothing)
         )
@@ -97,11 +97,11 @@ class Leadership:
         """Tell whether the lease is still ours by our clock. A process that was paused and continued learns it here."""
         return self._clock() < self._renewed + self._times.duration
 
-    def _stood_still(self) -> str | None:
+    def _lapse(self) -> str | None:
         """Return why a lease that was ours is not renewed any more; None: it is, or was never ours."""
         if self._renewed == _NEVER or self.valid():
             return None
-        return f"this process stood still for longer than the lease of {self._times.duration} s"
+        return f"this process was stopped for longer than its lease of {self._times.duration} s"
 
     async def acquire(self, stop: asyncio.Event) -> bool:
         """Wait until the lease is ours (True), or until `stop` is set (False)."""
@@ -240,7 +240,7 @@ class _Lock(LeaseLock):
             await self.api_instance.replace_namespaced_lease(self.name, self.namespace, lease)
 
     def _is_refused(self) -> bool:
-        """Tell whether nothing is written. Asked here, as the process may stand still between reading and writing."""
+        """Tell whether nothing is written. Asked here, as the process may be stopped between reading and writing."""
         self.problem = self._refusal()
         return self.problem is not None
 
