@@ -191,7 +191,8 @@ class TestLeading:
         self, virtual_time: VirtualTime, stands_still: str, gone: bool
     ) -> None:
         spec = V1LeaseSpec(holder_identity=None)
-        lease = V1Lease(metadata=V1ObjectMeta(name="it", annotations={}), spec=spec)
+        metadata = V1ObjectMeta(name="it", annotations={})
+        lease = V1Lease(metadata=metadata, spec=spec)
         written: list[object] = []
         reads = 0
 
@@ -205,7 +206,7 @@ class TestLeading:
             return lease
 
         async def write(*_: object, **__: object) -> V1Lease:
-            written.append(lease.metadata.annotations)
+            written.append(metadata.annotations)
             return lease
 
         leadership = Leadership(
