@@ -150,10 +150,11 @@ async def _inbox(request: web.Request) -> web.StreamResponse:
     if _REFRESH in request.headers and visitor.threads.full:
         # A script of a page that is open: what a person asked for comes first.
         raise FullConsoleError
-    permissions = visitor.permissions
-    lists, left_out = await visitor.threads.run(lambda: visitor.source.lists(permissions))
+    # Taken once: while the API server answers, the person may choose another namespace in another tab.
+    source, permissions = visitor.source, visitor.permissions
+    lists, left_out = await visitor.threads.run(lambda: source.lists(permissions))
     shown = inbox.page(lists, chosen, number, left_out)
-    return visitor.views.inbox(shown, visitor.source.namespace, ACTS.get(chosen, ""))
+    return visitor.views.inbox(shown, source.namespace, ACTS.get(chosen, ""))
 
 
 async def _keys(request: web.Request) -> web.StreamResponse:

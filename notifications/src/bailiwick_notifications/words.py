@@ -1,7 +1,7 @@
 """What people read: a title, a few lines, and where to look. Pure.
 
-Holds: every text of others in it came in inert; it is short, so that no service splits or cuts it; where to look is a
-page or a command, is whole, and carries no authority.
+Holds: every text of others in it came in inert; title and body together are short, so that no service splits, cuts or
+refuses it, whatever a requester wrote; where to look is a page or a command, is whole, and carries no authority.
 """
 
 import re
@@ -44,8 +44,12 @@ _REVIEWED: Final[Mapping[NotificationType, str]] = {
     NotificationType.GRANT_REVOKED: "Revoked by",
 }
 MOST_TITLE: Final = 200
-MOST_BODY: Final = 1800
-"""Characters, escapes included: Discord takes 2000."""
+MOST_MESSAGE: Final = 1000
+"""Characters of title, line break and body, escapes included.
+
+Services that have no title take both as one text. PagerDuty and Pushover refuse more than 1024, for good.
+"""
+_BETWEEN: Final = len("\r\n")
 _MOST_CLUSTER: Final = 63
 """Characters of the name of a cluster in a title, which then says what happened too."""
 _CUT: Final = "…"
@@ -101,15 +105,21 @@ def message(notification: Notification, console: str | None, cluster: str | None
         last.insert(0, f"Look: {where.url}")
     if where.command is not None:
         last.insert(0, f"Look: {where.command}")
-    room = MOST_BODY - len("\n".join(last))
-    return MessageText(_shorten(title, MOST_TITLE), "\n".join([*_fit(lines, room), *last]))
+    title = _shorten(title, MOST_TITLE)
+    room = MOST_MESSAGE - _BETWEEN - len(title) - len("\n".join(last))
+    return MessageText(title, "\n".join([*_fit(lines, room), *last]))
 
 
 def _fit(lines: Sequence[str], room: int) -> list[str]:
-    """Return the lines, each as long as its share of the room where all of them have too little."""
-    if sum(len(line) + 1 for line in lines) <= room:
-        return [*lines]
-    return [_shorten(line, room // len(lines) - 1) for line in lines]
+    """Return the lines; where they have too little room, those are cut that are longer than their share of it."""
+    left = most = room - len(lines)
+    for place, length in enumerate(sorted(map(len, lines))):
+        # What the shorter ones leave is for the others.
+        most = left // (len(lines) - place)
+        if length > most:
+            break
+        left -= length
+    return [_shorten(line, most) for line in lines]
 
 
 def _shorten(text: str, most: int) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bailiwick_api.accounts import OPERATOR_LEASE, Installation
+from bailiwick_operator.process.leader import NOTIFIED
 from cluster.operator.grants.grants import Grants
 from cluster.operator.operatorprocess import NewOperator
 from localcluster.access import Cluster
@@ -127,6 +128,28 @@ def test_ab_46_a_leader_that_wakes_up_after_its_lease_sends_no_write_at_all(
         assert "could not be renewed" in first.said("lost leadership, exiting")[0]["why"]
         assert [write.seen for write in (*writes, puts)] == [0, 0, 0, 0]
     assert not any("status" in grants.read(body) for body in left)
+
+
+@pytest.mark.invariant(18)
+def test_ab_46_a_leader_that_stood_still_alone_ends_and_marks_nothing_as_notified(
+    new_operator: NewOperator, grants: Grants, installed: Installation, callers: Callers, tmp_path: Path
+) -> None:
+    (tmp_path / "chat").write_text("json://127.0.0.1:9/")
+    only = new_operator("--identity", "only", f"--notifications-dir={tmp_path}").start().await_leading()
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{installed.namespace}/leases/{OPERATOR_LEASE}"
+
+    def mark() -> str | None:
+        return accepted(callers.admin.get(path))["metadata"].get("annotations", {}).get(NOTIFIED)  # type: ignore[no-any-return]
+
+    until(mark, "the lease says up to when people were notified", 30)
+    only.freeze()
+    before = mark()
+    time.sleep(LEASE_SECONDS + 2)
+    only.thaw()
+    assert only.process.wait(30) == 1
+    assert "was stopped for longer than its lease" in only.said("lost leadership, exiting")[0]["why"]
+    # Else the next leader would take what came meanwhile, and what nobody looked at, for told.
+    assert mark() == before
 
 
 def test_a_leader_stops_within_seconds(new_operator: NewOperator, grants: Grants) -> None:

@@ -73,6 +73,40 @@ def outcomes(page: Page) -> dict[str, list[str]]:
     return {title: re.findall(r'/grants/crm/([a-z-]+)"', body) for title, body in sections}
 
 
+class TestANamespaceThatIsChosenInAnotherTab:
+    """Each tab of a visit shows the same namespace, and one can change it while another one is looked at."""
+
+    @pytest.mark.parametrize(("path", "whose"), [("/", "Grants of"), ("/overview", "Of")])
+    def test_while_a_list_is_read_does_not_rename_the_list(
+        self, console: ServedConsole, visit: Visit, path: str, whose: str
+    ) -> None:
+        def elsewhere(method: str, _: str) -> None:
+            if method == "LIST":
+                console.visitor.look_at("hr")
+
+        console.cluster.fails = elsewhere
+        assert f'{whose} the namespace <bdi class="text">crm</bdi>' in visit.get(path).text
+        assert {
+            asked for asked in console.cluster.asked if asked[0] == "LIST" and "/namespaces/crm/" not in asked[1]
+        } == set()
+
+    @pytest.mark.parametrize("act", ["deny", "revoke"])
+    def test_lets_no_grant_be_taken_for_one_of_that_namespace(
+        self, console: ServedConsole, visit: Visit, act: str
+    ) -> None:
+        console.cluster.grants += [active("agr-d")]
+        name, of = ("agr-a", "review") if act == "deny" else ("agr-d", "active")
+
+        def elsewhere(method: str, _: str) -> None:
+            if method == "LIST" and lists.pop() == "the second":
+                console.visitor.look_at("hr")
+
+        lists = ["the second", "the first"]
+        console.cluster.fails = elsewhere
+        page = chosen(visit, name, of=of)
+        assert f'<bdi class="text">{name}</bdi> in <bdi class="text">crm</bdi>' in page.text
+
+
 def test_those_that_were_chosen_are_denied_each_as_it_was_shown(console: ServedConsole, visit: Visit) -> None:
     page = chosen(visit, "agr-a", "agr-c")
     assert (page.status, "Deny 2 requests?" in page.text, console.cluster.written) == (200, True, [])

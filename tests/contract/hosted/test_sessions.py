@@ -1,5 +1,6 @@
 """Who is logged in, for how long, and that nobody is ever taken for another."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -219,6 +220,28 @@ def test_a_namespace_that_is_chosen_is_ones_own_choice(console: ManyfoldConsole,
     assert 'the namespace <bdi class="text">crm</bdi>' in dave.load("/").text
     carol.post("/namespace", {"token": carol.load("/").field("token"), "namespace": ""})
     assert "Grants of all namespaces" in carol.load("/").text
+
+
+def test_a_list_that_another_tab_replaces_says_which_namespace_it_is_of(
+    console: ManyfoldConsole, carol: CookieBrowser
+) -> None:
+    # A script puts the list of a later answer into the page that is open, when its version is another.
+    def replaced() -> tuple[str, str]:
+        text = carol.load("/", "same-origin", **{"X-Bailiwick-Refresh": "1"}).text
+        found = re.search(r'<div id="inbox" data-version="([^"]*)">(.*)</div>', text, re.DOTALL)
+        assert found
+        return found[1], found[2]
+
+    before, of_crm = replaced()
+    empty = carol.load("/?list=ended", "same-origin").text
+    carol.post("/namespace", {"token": carol.load("/").field("token"), "namespace": "hr"})
+    after, of_hr = replaced()
+    assert 'the namespace <bdi class="text">crm</bdi>' in of_crm
+    assert 'the namespace <bdi class="text">hr</bdi>' in of_hr
+    assert before != after
+    # Two lists with nothing in them differ too.
+    versions = [re.findall(r'data-version="([^"]*)"', one) for one in (empty, carol.load("/?list=ended").text)]
+    assert versions[0] != versions[1]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from bailiwick_api.times import stamp
 from bailiwick_notifications.cloudevent import event_body
 from bailiwick_notifications.grantevents import grant_events
 from bailiwick_notifications.notification import Notification, NotificationType, inert, installation_notification
-from bailiwick_notifications.words import MOST_BODY, MOST_TITLE, message, view_hint
+from bailiwick_notifications.words import MOST_MESSAGE, MOST_TITLE, MessageText, message, view_hint
 from support.objects import Object, opened_grant
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -26,6 +26,11 @@ HOSTILE = (
     "x" * 10_000,
     "\U0001f600" * 300,
 )
+
+
+def length(said: MessageText) -> int:
+    """Return how long a message is where a service has no title: Apprise joins both."""
+    return len(f"{said.title}\r\n{said.body}")
 
 
 def told(**request: object) -> Notification:
@@ -102,17 +107,39 @@ def test_a_message_is_short_however_much_was_escaped_and_says_where_to_look(
     )
     said = message(one, console)
     assert len(said.title) <= MOST_TITLE
-    assert len(said.body) <= MOST_BODY
+    assert length(said) <= MOST_MESSAGE
     assert said.body.splitlines()[0] == "Grant: crm/agr-wanted"
     assert said.body.splitlines()[-4].startswith("Waits until: ")
     assert said.body.splitlines()[-3].startswith("Look: ")
     assert said.body.splitlines()[-3].endswith(("agr-wanted?uid=uid-1", "-n crm"))
     for line in (said.title, *said.body.splitlines()):
         assert re.fullmatch(r"(?:[^\\]|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}|\\x[0-9a-f]{2})*", line), line
-    assert (
-        len(message(installation_notification(NotificationType.LOG_REFUSED, text * 9, NOW, once=True), console).body)
-        <= MOST_BODY
-    )
+    refused = installation_notification(NotificationType.LOG_REFUSED, text * 9, NOW, once=True)
+    assert length(message(refused, console)) <= MOST_MESSAGE
+
+
+@pytest.mark.parametrize("shown", range(0, 253, 7))
+def test_no_text_of_a_requester_makes_a_service_refuse_the_message(shown: int) -> None:
+    # So many characters grow sixfold. PagerDuty takes 1024 in all, Discord 2000, and what is refused is not sent again.
+    one = told(resource={"type": "customer", "id": "\u202e" * (253 - shown) + "x" * shown})
+    said = message(one, "https://console.example")
+    assert length(said) <= 1024
+    assert all(line.startswith("Resource:") for line in said.body.splitlines() if line.endswith("…"))
+
+
+def test_where_to_look_is_whole_however_long_a_name_a_requester_chose() -> None:
+    body = opened_grant("n" * 63, pendingUntilTime=stamp(NOW + timedelta(hours=1)))
+    body["spec"]["request"]["action"] = {"name": "a" * 128}
+    body["metadata"] |= {"name": "g" * 253, "uid": "u" * 36, "creationTimestamp": stamp(NOW)}
+    body["status"] = {"phase": "Pending", "conditions": [{"type": "Ready", "lastTransitionTime": stamp(NOW)}]}
+    said = message(grant_events(body, NOW).due[0].notification, "https://bailiwick.platform.example.com")
+    assert length(said) <= 1024
+    assert said.body.splitlines()[-3].endswith(f"/grants/{'n' * 63}/{'g' * 253}?uid={'u' * 36}")
+
+
+def test_what_is_short_leaves_its_room_to_what_is_long() -> None:
+    said = message(told(resource={"type": "customer", "id": "x" * 253}), "https://console.example")
+    assert f"Resource: customer/{'x' * 243}…" in said.body.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -194,7 +221,7 @@ def test_the_name_of_a_cluster_is_inert_and_leaves_room(name: str) -> None:
     said = message(told(), None, name)
     assert ": Approval requested" in said.title
     assert len(said.title) <= MOST_TITLE
-    assert len(said.body) <= MOST_BODY
+    assert length(said) <= MOST_MESSAGE
     for line in (said.title, *said.body.splitlines()):
         assert line.isprintable()
         assert not set("<>[]") & set(line)

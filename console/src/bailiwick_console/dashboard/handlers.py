@@ -12,8 +12,10 @@ from aiohttp import web
 from bailiwick_console.dashboard.decisionfigures import DecisionFigures, decision_figures
 from bailiwick_console.dashboard.requestfigures import RequestFigures, request_figures
 from bailiwick_console.endpoints import overview, source
+from bailiwick_console.grants.source import GrantSource
 from bailiwick_console.records.handlers import RecordWork
 from bailiwick_console.visits.visitor import VISITOR, ConsoleVisitor
+from bailiwick_governance.apiserver.people import Permissions
 from bailiwick_governance.errors import ApiError, UserError
 
 _PATIENCE: Final = 1.0
@@ -45,7 +47,9 @@ def routes() -> list[web.RouteDef]:
 async def figures(request: web.Request) -> web.StreamResponse:
     """Show the figures."""
     visitor = request[VISITOR]
-    requests, policies = await visitor.threads.run(lambda: (_requests(visitor), _policies(visitor)))
+    # Taken once: the person may choose another namespace in another tab meanwhile.
+    grants, permissions = visitor.source, visitor.permissions
+    requests, policies = await visitor.threads.run(lambda: (_requests(grants, permissions), _policies(grants)))
     decisions = await _decisions(visitor, again="again" in request.query)
     return visitor.views.page(
         "overview.html",
@@ -53,22 +57,22 @@ async def figures(request: web.Request) -> web.StreamResponse:
         requests=requests,
         policies=policies,
         decisions=decisions,
-        namespace=visitor.source.namespace,
+        namespace=grants.namespace,
         health=visitor.strip.items(),
     )
 
 
-def _requests(visitor: ConsoleVisitor) -> RequestFigures | UnknownFigure:
+def _requests(grants: GrantSource, permissions: Permissions) -> RequestFigures | UnknownFigure:
     try:
-        lists, left_out = visitor.source.lists(visitor.permissions)
+        lists, left_out = grants.lists(permissions)
     except UserError as error:
         return _unknown(error)
     return request_figures(lists, left_out, time.time())
 
 
-def _policies(visitor: ConsoleVisitor) -> PolicyFigures | UnknownFigure:
+def _policies(grants: GrantSource) -> PolicyFigures | UnknownFigure:
     try:
-        items = source.policies(visitor.source.cluster, visitor.source.namespace)
+        items = source.policies(grants.cluster, grants.namespace)
     except UserError as error:
         return _unknown(error)
     states = [policy for one in overview.endpoints(items) for policy in one.policies]

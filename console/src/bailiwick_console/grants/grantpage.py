@@ -232,7 +232,10 @@ def _kin(grant: GrantView, other: GrantView) -> bool:
 
 
 def _fact_values(grant: GrantView) -> dict[str, str]:
-    """Return what is compared with an earlier call: each value under its name."""
+    """Return what is compared with an earlier call: each value under its name.
+
+    Two calls that differ have two values: no text of others is joined to another one, or stands for what is not there.
+    """
     request = grant.request
     values = {str(item["name"]): str(item["value"]) for item in request.get("display") or ()}
     values |= {f"property {name}": str(value) for name, value in (request["resource"].get("properties") or {}).items()}
@@ -243,16 +246,18 @@ def _fact_values(grant: GrantView) -> dict[str, str]:
     for rule in request["rules"]:
         values[f"rule {rule['policy']}/{rule['rule']}"] = str(rule.get("ruleDigest") or "asks")
     for step in grant.steps:
-        groups = " or ".join(step.groups) or "any group"
+        groups = json.dumps(step.groups) if step.groups else "any group"
         signed = f", signed: {step.signature}" if step.signature else ""
         values[f"step {step.name}"] = f"{step.count} {step.kind} of {groups}{signed}"
+    if intent := request.get("intent"):
+        values["intent"] = str(intent)
     return values | {
         "action": str(request["action"]["name"]),
-        "resource": grant.resource,
+        "resource type": str(request["resource"]["type"]),
+        "resource id": str(request["resource"]["id"]),
         "requester": f"{request['requester']['username']} ({request['origin']})",
         "excluded": json.dumps(sorted(grant.excluded)),
         "bound context": json.dumps(request["binding"].get("members")),
-        "intent": str(request.get("intent") or "none declared"),
         "binding": str(request["binding"]["mode"]),
         "uses": str(request["maxUses"]),
         "window": exact_span(request["windowSeconds"]),

@@ -76,7 +76,9 @@ class PageViews:
     def inbox(self, shown: InboxPage, namespace: str | None, act: str = "") -> web.Response:
         """Answer with one page of a list. `act`: what can be done there with several grants at once."""
         counts = ",".join(str(count) for count in shown.counts.values())
-        version = f"{counts} {shown.left_out} {shown.number} {' '.join(row.version for row in shown.rows)}"
+        version = (
+            f"{namespace or ''} {counts} {shown.left_out} {shown.number} {' '.join(row.version for row in shown.rows)}"
+        )
         return self.page(
             "inbox.html",
             200,

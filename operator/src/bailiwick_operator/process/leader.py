@@ -1,7 +1,8 @@
 """Leadership by a Lease: one process of an installation reconciles, the others wait. It uses the client's election.
 
 Holds: no process leads on a lease that it did not renew within the deadline, by the monotonic clock from the *start* of
-the last renewal. A follower waits for an API server that cannot be reached; for a leader it is a failed renewal.
+the last renewal. One that was stopped for longer ends, also if no other process has the lease, and marks nothing of
+what lay unread as done. A follower waits for an API server that cannot be reached; for a leader it is a failed renewal.
 
 The library decides who holds the lease. Its loops are not used: they ask without a time limit, let connection errors
 through, log `.reason` of errors that have none, and measure the deadline by the wall clock from the end of a renewal.
@@ -36,6 +37,7 @@ OBSERVED: Final = "bailiwick.dev/uses-observed"
 """The annotation of the lease that says up to when uses were observed without a break."""
 NOTIFIED: Final = "bailiwick.dev/notified"
 """The annotation that says up to when people were notified of what happened."""
+_NEVER: Final = float("-inf")
 _UNREACHABLE: Final = (aiohttp.ClientError, AccessError, TimeoutError, OSError)
 
 
@@ -71,11 +73,11 @@ class Leadership:
     ) -> None:
         self._clock = clock
         self._times = times
-        self._lock = _Lock(OPERATOR_LEASE, namespace, identity, client)
+        self._lock = _Lock(OPERATOR_LEASE, namespace, identity, client, self._lapse)
         self._election = LeaderElection(
             Config(self._lock, times.duration, times.renew_deadline, times.retry_period, _do_nothing, _do_nothing)
         )
-        self._renewed = float("-inf")
+        self._renewed = _NEVER
         self._reported: str | None = None
         self.tries = 0
         """How many tries have ended, whatever their outcome. For the health of the process."""
@@ -94,6 +96,12 @@ class Leadership:
     def valid(self) -> bool:
         """Tell whether the lease is still ours by our clock. A process that was paused and continued learns it here."""
         return self._clock() < self._renewed + self._times.duration
+
+    def _lapse(self) -> str | None:
+        """Return why a lease that was ours is not renewed any more; None: it is, or was never ours."""
+        if self._renewed == _NEVER or self.valid():
+            return None
+        return f"this process was stopped for longer than its lease of {self._times.duration} s"
 
     async def acquire(self, stop: asyncio.Event) -> bool:
         """Wait until the lease is ours (True), or until `stop` is set (False)."""
@@ -168,12 +176,18 @@ class Leadership:
 
 
 class _Lock(LeaseLock):
-    """The library's lock; a connection error becomes an answer that it understands, and `problem` says what it was."""
+    """The library's lock; a connection error becomes an answer that it understands, and `problem` says what it was.
+
+    `refusal` returns why nothing is written, at the moment of a write.
+    """
 
     problem: str | None = None
 
-    def __init__(self, name: str, namespace: str, identity: str, api_client: ApiClient) -> None:
+    def __init__(
+        self, name: str, namespace: str, identity: str, api_client: ApiClient, refusal: Callable[[], str | None]
+    ) -> None:
         super().__init__(name, namespace, identity, api_client)
+        self._refusal = refusal
         self.before: dict[str, str] = {}
         """The annotations, as they were read."""
         self.marks: dict[str, Callable[[], datetime | None]] = {}
@@ -192,11 +206,15 @@ class _Lock(LeaseLock):
         return exists, result
 
     async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
+        if self._is_refused():
+            return False
         # Not the library's own, which cannot work: it says `pretty=True` where its client takes only a text.
         lease = V1Lease(metadata=V1ObjectMeta(name=name), spec=self.update_lease(election_record))
         return await self._succeeds(self.api_instance.create_namespaced_lease(namespace, lease))
 
     async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
+        if self._is_refused():
+            return False
         lease = self.lease_reference
         if self.marks and lease is not None and lease.metadata is not None:
             # A renewed lease shows that a process leads, and not that every process of the decision point answers.
@@ -220,6 +238,11 @@ class _Lock(LeaseLock):
             lease.spec.holder_identity = None
             # With the resourceVersion that was read, so that a successor's name is never taken out.
             await self.api_instance.replace_namespaced_lease(self.name, self.namespace, lease)
+
+    def _is_refused(self) -> bool:
+        """Tell whether nothing is written. Asked here, as the process may be stopped between reading and writing."""
+        self.problem = self._refusal()
+        return self.problem is not None
 
     async def _succeeds(self, call: Awaitable[object]) -> bool:
         try:

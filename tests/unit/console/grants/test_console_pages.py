@@ -323,6 +323,18 @@ DIFFERENT: Final[dict[str, tuple[str, Any, Any]]] = {
     "an actor's issuer": ("actors", [{"id": "a", "issuer": "https://one"}], [{"id": "a", "issuer": "https://two"}]),
     "an actor's uid": ("actors", [{"id": "a", "uid": "1"}], [{"id": "a", "uid": "2"}]),
     "two actors for one whose name reads so": ("actors", [{"id": "a"}, {"id": "b"}], [{"id": "a <- b"}]),
+    "a resource whose type and id read so together": (
+        "resource",
+        {"type": "customer", "id": "vip/42"},
+        {"type": "customer/vip", "id": "42"},
+    ),
+    "an intent that reads as none": ("intent", None, "none declared"),
+    "two groups for one whose name reads so": (
+        "steps",
+        [{**STEP, "groups": ["a", "b"]}],
+        [{**STEP, "groups": ["a or b"]}],
+    ),
+    "a group that reads as any": ("steps", [STEP], [{**STEP, "groups": ["any group"]}]),
     "the requester": ("requester", "one", "two"),
     "the rule": ("rules", [{"policy": "p", "rule": "one"}], [{"policy": "p", "rule": "two"}]),
     "what the rule is": (

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from kubernetes.aio.client import ApiClient, Configuration, V1Lease, V1LeaseSpec, V1ObjectMeta
+from kubernetes.aio.client.exceptions import ApiException
 
 from bailiwick_operator.process.leader import NOTIFIED, OBSERVED, Leadership, LostLeaseError
 from bailiwick_operator.settings import LeaseTimes
@@ -183,6 +184,47 @@ class TestLeading:
         began = virtual_time.now
         await leadership.acquire(asyncio.Event())
         assert leadership._renewed == pytest.approx(began)
+
+    @pytest.mark.parametrize("stands_still", ["between two renewals", "between reading the lease and writing it"])
+    @pytest.mark.parametrize("gone", [False, True], ids=["there", "gone"])
+    async def test_is_lost_by_a_process_that_stood_still_past_its_lease_though_nobody_else_has_it(
+        self, virtual_time: VirtualTime, stands_still: str, gone: bool
+    ) -> None:
+        spec = V1LeaseSpec(holder_identity=None)
+        metadata = V1ObjectMeta(name="it", annotations={})
+        lease = V1Lease(metadata=metadata, spec=spec)
+        written: list[object] = []
+        reads = 0
+
+        async def read(*_: str) -> V1Lease:
+            nonlocal reads
+            reads += 1
+            if reads > 1 and stands_still != "between two renewals":
+                virtual_time.now += 60
+            if reads > 1 and gone:
+                raise ApiException(http_resp=SimpleNamespace(status=404, reason="", data=b'{"code": 404}', headers={}))
+            return lease
+
+        async def write(*_: object, **__: object) -> V1Lease:
+            written.append(metadata.annotations)
+            return lease
+
+        leadership = Leadership(
+            ApiClient(Configuration()), "ns", "me", LeaseTimes(8, 2, 1), clock=virtual_time.monotonic
+        )
+        api: Any = SimpleNamespace(
+            read_namespaced_lease=read, replace_namespaced_lease=write, create_namespaced_lease=write
+        )
+        leadership._lock.api_instance = api
+        assert await leadership.acquire(asyncio.Event())
+        leadership.add_mark(lambda: datetime(2026, 11, 25, 12, tzinfo=UTC), NOTIFIED)
+        if stands_still == "between two renewals":
+            asyncio.get_running_loop().call_later(0.5, lambda: setattr(virtual_time, "now", virtual_time.now + 60))
+        with pytest.raises(LostLeaseError, match="was stopped for longer than its lease"):
+            async with asyncio.timeout(300):
+                await leadership.hold(asyncio.Event())
+        # What the next leader begins from is as it was before.
+        assert written == [{}]
 
     async def test_is_over_by_our_own_clock_when_nobody_renews(self, candidate: Candidate) -> None:
         leadership = candidate(answers(True), duration=3)
