@@ -124,8 +124,10 @@ class AuditReport:
     @property
     def doubt(self) -> str:
         """What of the figures no witness saw, though the logs are intact; empty: nothing, or all of it."""
-        counts = [(self.unseen_decisions, "decision"), (self.unseen_ends, "end of an approval", "ends of approvals")]
-        listed = " and ".join(counted(*one) for one in counts if one[0])
+        decisions, ends = self.unseen_decisions, self.unseen_ends
+        parts = [counted(decisions, "decision")] if decisions else []
+        parts += [counted(ends, "end of an approval", "ends of approvals")] if ends else []
+        listed = " and ".join(parts)
         if self.verdict is not ReportVerdict.INTACT or not listed:
             return ""
         return (
