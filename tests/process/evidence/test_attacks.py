@@ -245,6 +245,13 @@ class TestWithTheRecordFile:
         assert found.pop(forged.id) == [attack("invent")]
         assert list(found.values()) == [[], []]
 
+    def test_a_log_of_a_few_seconds_is_invented(self, real: RealLog) -> None:
+        forged = ProcessLog(66).records(5).close()
+        _, reports = audited([b"".join(forged.lines), real.text], real.notes)
+        found = {report.chain: places(report) for report in reports}
+        assert found.pop(forged.id) == [attack("invent brief")]
+        assert [report.bad for report in reports] == [False, False]
+
     def test_a_checkpoint_of_a_ledger_is_sent_that_the_operator_did_not_cosign(self, tmp_path: Path) -> None:
         policies = tmp_path / "policies"
         policies.mkdir()

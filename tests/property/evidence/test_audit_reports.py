@@ -13,6 +13,7 @@ from lxml import html  # type: ignore[import-untyped]  # the library has no type
 from markdown_it import MarkdownIt
 
 from bailiwick_cli.auditreport.document import document
+from bailiwick_cli.auditreport.figures.linenumbers import LineNumbers
 from bailiwick_cli.auditreport.figures.periodtally import OUTCOMES
 from bailiwick_cli.auditreport.figures.reportedcall import cut
 from bailiwick_cli.auditreport.figures.toprows import TopRows
@@ -177,6 +178,17 @@ def test_each_decision_is_in_one_figure(drawn: list[tuple[int, object, str, obje
         sum(one[3] is None for one in allowed),
     )
     assert tally.refusals.total == tally.reasons.total == len(counted) - len(allowed)
+
+
+@given(
+    numbers=st.lists(st.integers(0, 10) | st.integers(8_185, 8_200) | st.integers(0, 10**16), max_size=40),
+    first=st.integers(0, 10) | st.integers(8_185, 8_200) | st.integers(0, 10**16),
+)
+def test_numbers_of_lines_are_counted_as_a_set_counts_them(numbers: list[int], first: int) -> None:
+    held = LineNumbers()
+    for number in numbers:
+        held.add(number)
+    assert held.count_from(first) == sum(number >= first for number in {*numbers})
 
 
 @given(keys=st.lists(st.integers(0, 30), max_size=300), most=st.integers(1, 8), shown=st.integers(1, 8))

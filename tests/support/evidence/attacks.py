@@ -35,6 +35,9 @@ ATTACKS: Final = {
         "add records to the log of a killed process", FILE, "`tail`: they cannot be told apart", NOBODY
     ),
     "invent": LogAttack("invent a log, and another one that names it", FILE, "`unknown`: no witness saw it", AUDITOR),
+    "invent brief": LogAttack(
+        "invent the log of a process that ran for a few seconds", FILE, "`brief`: it cannot be told apart", NOBODY
+    ),
     "forge note": LogAttack(
         "send a checkpoint of a ledger that the operator did not cosign",
         PORT,

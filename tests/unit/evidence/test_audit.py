@@ -641,6 +641,21 @@ class TestWhatNoWitnessSaw:
         assert audited(files, [])[0].grants["crm/agr-1"]["phase"] == "Consumed"
         assert audited(files, [true.checkpoint()])[0].grants["crm/agr-1"]["phase"] == "Denied"
 
+    @pytest.mark.parametrize("turned", [False, True], ids=["in order", "turned round"])
+    def test_a_line_behind_the_last_cosignature_takes_no_place_of_one_that_a_witness_saw(self, turned: bool) -> None:
+        ledger = ProcessLog(2, component="operator")
+        ledger.add(kind="grant", namespace="crm", name="agr-1", phase="Denied")
+        note = ledger.checkpoint()
+        ledger.add(kind="grant", namespace="crm", name="agr-1", phase="Consumed")
+        ledger.add(kind="grant", namespace="crm", name="agr-2", phase="Consumed")
+        audit, (report,) = audited([b"".join(ledger.lines[::-1] if turned else ledger.lines)], [note])
+        assert places(report) == ["tail 2-3", "unclosed"]
+        assert {name: held["phase"] for name, held in audit.grants.items()} == {
+            "crm/agr-1": "Denied",
+            "crm/agr-2": "Consumed",
+        }
+        assert audit.unseen_grants.keys() == {"crm/agr-2"}
+
     def test_the_beginning_of_a_line_takes_no_place_of_the_line(self) -> None:
         """A string of the caller ends it so that its braces come out even, and no reader of JSON finds a record."""
         even = ProcessLog().records(1)

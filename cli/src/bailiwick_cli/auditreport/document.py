@@ -40,6 +40,7 @@ def document(report: AuditReport) -> str:
             "untimed": left.untimed,
             "unread": left.unread,
             "lost": sum(report.losses.values()),
+            "notWitnessed": report.unseen_decisions,
         },
         "slots": [
             {
@@ -87,6 +88,7 @@ def document(report: AuditReport) -> str:
                 for one in report.ended[: report.top]
             ],
             "more": max(0, len(report.ended) - report.top),
+            "notWitnessed": report.unseen_ends,
         },
         "reasons": _list(reasons, ({"reason": row.key[0], **_count(row)} for row in reasons.rows)),
         "refusals": _list(

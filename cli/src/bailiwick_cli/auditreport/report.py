@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from bailiwick_api import times
-from bailiwick_cli.auditreport.figures.endedgrants import GrantEnd
+from bailiwick_cli.auditreport.figures.endedgrants import GrantEnd, ended_grants
 from bailiwick_cli.auditreport.figures.period import ReportPeriod
 from bailiwick_cli.auditreport.figures.periodtally import PeriodTally
 from bailiwick_cli.auditreport.figures.reportedcall import CallReview
@@ -109,6 +109,31 @@ class AuditReport:
                     " missing or changed."
                 )
         return f"The period ends before that, at {end}."
+
+    @property
+    def unseen_decisions(self) -> int:
+        """How many decisions in the figures stand in lines that no witness saw, whatever time they give."""
+        seen = {one.chain: one.witnessed or 0 for one in self.verification.reports}
+        return sum(numbers.count_from(seen.get(chain, 0)) for chain, numbers in self.tally.numbers.items())
+
+    @property
+    def unseen_ends(self) -> int:
+        """How many approvals ended in the period by lines alone that no witness saw."""
+        return sum(1 for _ in ended_grants(self.audit.unseen_grants.values(), self.period))
+
+    @property
+    def doubt(self) -> str:
+        """What of the figures no witness saw, though the logs are intact; empty: nothing, or all of it."""
+        decisions, ends = self.unseen_decisions, self.unseen_ends
+        parts = [counted(decisions, "decision")] if decisions else []
+        parts += [counted(ends, "end of an approval", "ends of approvals")] if ends else []
+        listed = " and ".join(parts)
+        if self.verdict is not ReportVerdict.INTACT or not listed:
+            return ""
+        return (
+            f"No witness saw the lines of {listed} in the figures, whatever time they give: who could write the logs"
+            " may have added them."
+        )
 
     @property
     def losses(self) -> dict[str, int]:

@@ -40,7 +40,8 @@ def head_of(report: AuditReport) -> ReportHead:
     cluster = f" of {report.sources.cluster}" if report.sources.cluster else ""
     losses = sum(report.losses.values())
     lost = (f"Lost, as far as is known: {counted(losses, 'record')}.",) if losses else ()
-    sentences = (report.verification.headline, report.coverage, *lost)
+    doubt = (report.doubt,) if report.doubt else ()
+    sentences = (report.verification.headline, report.coverage, *doubt, *lost)
     return ReportHead(f"Audit report{cluster}", report.verdict, sentences, f"The period is {report.period.sentence}.")
 
 

@@ -9,6 +9,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any, Final
 
 from bailiwick_evidence.audit.chainshares import WHOLE, ChainOutline, ChainShare
@@ -48,7 +49,8 @@ class LogAudit:
         self.chains: dict[str, ChainTable] = {}
         self.outlines: dict[str, ChainOutline] = {}
         self.policies: dict[str, Mapping[str, Any]] = {}
-        self._grants: dict[str, dict[str, tuple[int, Mapping[str, Any]]]] = {}
+        # The lines about each grant, by chain: what a witness has seen is known once all is read.
+        self._grants: dict[str, dict[str, list[tuple[int, Mapping[str, Any]]]]] = {}
         self.lines = 0
         self._reader = LineReader()
         self._heads: list[HeadClaim] = []
@@ -135,11 +137,24 @@ class LogAudit:
     @property
     def grants(self) -> dict[str, Mapping[str, Any]]:
         """The members of a ledger's lines, by `namespace/name`: of lines that a witness has seen, if one has it."""
+        return {grant: members for grant, (members, _) in self._stated_grants().items()}
+
+    @property
+    def unseen_grants(self) -> dict[str, Mapping[str, Any]]:
+        """Those of the `grants` of which no witness has seen a line."""
+        return {grant: members for grant, (members, seen) in self._stated_grants().items() if not seen}
+
+    def _stated_grants(self) -> dict[str, tuple[Mapping[str, Any], bool]]:
+        """Return the last line about each grant, and whether a witness has seen it: then no other line counts."""
         sizes = self.witnessed_sizes()
-        found: dict[str, Mapping[str, Any]] = {}
+        found: dict[str, tuple[Mapping[str, Any], bool]] = {}
         for grant, stated in self._grants.items():
-            seen = [members for chain, (seq, members) in stated.items() if seq < sizes.get(chain, 0)]
-            found[grant] = (seen or [members for _, members in stated.values()])[-1]
+            every = [
+                (members, seq < sizes.get(chain, 0))
+                for chain, lines in stated.items()
+                for seq, members in sorted(lines, key=itemgetter(0))
+            ]
+            found[grant] = ([one for one in every if one[1]] or every)[-1]
         return found
 
     def count_of_chains(self, since: float | None = None) -> int:
@@ -332,10 +347,10 @@ class LogAudit:
             self._take_grant(line.link, members)
 
     def _take_grant(self, link: ChainLink, members: Mapping[str, Any]) -> None:
-        """Keep the last line of a chain about a grant."""
+        """Keep a line of a chain about a grant; the chain that was read last stands last."""
         stated = self._grants.setdefault(f"{members.get('namespace')}/{members.get('name')}", {})
-        stated.pop(link.id, None)
-        stated[link.id] = link.seq, members
+        lines = stated[link.id] = stated.pop(link.id, [])
+        lines.append((link.seq, members))
 
     def _head(self, previous: object, by: str) -> None:
         """Take the claim of a chain's first line about the previous chain in its file."""

@@ -137,7 +137,11 @@ class ClusterClient:
             if size > self._bounds.all_pages:
                 break
             page = self._parse(raw)
-            items += page.get("items") or []
+            # Null where a list has none. What answers anything with some object would be a cluster without policies.
+            found = page.get("items", "")
+            if not isinstance(found, list | None):
+                raise self._no_api_server()
+            items += found or []
             if not (token := continuation(page)):
                 return items, str((page.get("metadata") or {}).get("resourceVersion", ""))
             more = {"continue": token}

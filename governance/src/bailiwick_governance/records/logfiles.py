@@ -2,7 +2,7 @@
 
 Standing: under every command that reads records, and the console; the one module that opens logs. Holds: a file that
 ends in the middle of its compression is read as far as it goes, as one that was cut is; an object that could not be
-read to its end is an error.
+read to its end is an error. What is read once more begins with what was read first, or is an error too.
 """
 
 import contextlib
@@ -49,6 +49,37 @@ class _OpenLog(NamedTuple):
     position: Callable[[], int] | None
 
 
+class _HashedReading:
+    """Reads on, and hashes what was read. `before`: the length and the digest of an earlier reading.
+
+    `fits`: what was read begins with that, or there was none.
+    """
+
+    def __init__(self, read: Callable[[int], bytes], before: tuple[int, bytes] | None) -> None:
+        self._read = read
+        self._size = 0
+        self._hash = hashlib.sha256()
+        self._before = before
+        self.fits = before is None or not before[0]
+
+    @property
+    def content(self) -> tuple[int, bytes]:
+        """The length and the digest of all that was read."""
+        return self._size, self._hash.digest()
+
+    def read(self, most: int) -> bytes:
+        """Return the next bytes, at most so many."""
+        piece = self._read(most)
+        end = self._size + len(piece)
+        if self._before is not None and self._size < self._before[0] <= end:
+            begun = self._hash.copy()
+            begun.update(piece[: self._before[0] - self._size])
+            self.fits = begun.digest() == self._before[1]
+        self._hash.update(piece)
+        self._size = end
+        return piece
+
+
 class _FileWarnings:
     """What is wrong with the lines of a file: each sentence once, and how often."""
 
@@ -87,6 +118,8 @@ class LogFiles:
         self._heard = heard
         self._hashed = hashed
         self._digests: list[bytes] = []
+        # Of those that are read more than once, what was read first.
+        self._contents: dict[str, tuple[int, bytes]] = {}
         self._kept: IO[bytes] | None = None
         # By what they are called: a name may lie below another one.
         self._places = {_name(place): place for name in self.names for place in places_of(name)}
@@ -171,8 +204,11 @@ class LogFiles:
         """Yield what is in a file, in pieces, and what tells how far it was read."""
         try:
             with self._raw(self._places[name]) as raw:
-                content = hashlib.sha256() if self._hashed else None
-                read = raw.read if content is None else _hashing(raw.read, content.update)
+                # Who divides a log compares all of it, and allows no growth.
+                content = None
+                if self._hashed or self._again:
+                    content = _HashedReading(raw.read, None if self._hashed else self._contents.get(name))
+                read = raw.read if content is None else content.read
                 first = read(_PIECE)
                 pieces = itertools.chain([first], iter(lambda: read(_PIECE), b""))
                 unpacked = _unpack(name, pieces) if first.startswith(_MAGIC) else pieces
@@ -180,7 +216,10 @@ class LogFiles:
                 yield unwrap_lines(unpacked, warnings.add), raw.position
                 warnings.end()
                 if content is not None:
-                    self._digests.append(content.digest())
+                    if not content.fits:
+                        raise UserError(f"{name} was changed while it was read: run the command again")
+                    self._contents.setdefault(name, content.content)
+                    self._digests.append(content.content[1])
         except OSError as error:
             raise UserError(f"{name} cannot be read: {error.strerror or error}") from error
 
@@ -223,17 +262,6 @@ def _unpack(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
         return
     if not unpacking.eof:
         talk(f"warning: {name} ends in the middle of its gzip data: read as far as possible")
-
-
-def _hashing(read: Callable[[int], bytes], update: Callable[[bytes], None]) -> Callable[[int], bytes]:
-    """Return what reads likewise, and gives each piece to a hash."""
-
-    def reading(size: int) -> bytes:
-        piece = read(size)
-        update(piece)
-        return piece
-
-    return reading
 
 
 def _name(place: LogPlace) -> str:

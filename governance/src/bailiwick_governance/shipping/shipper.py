@@ -23,6 +23,8 @@ _LOOK: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
 _LAST_PAUSE: Final = 2.0
 _REMINDER: Final = 60.0
+_MOST_FILES: Final = 64
+"""So many files wait at most behind the one that is read, each with a descriptor."""
 # The header of gzip, and the largest window.
 _GZIP: Final = 31
 
@@ -66,12 +68,15 @@ class Shipper:
         self._seconds, self._piece = seconds, piece
         self._tell, self._clock = tell, clock
         self._file: RecordFile | None = None
-        self._next: RecordFile | None = None
+        # Those that took its place one after the other while it was being stored.
+        self._following: list[RecordFile] = []
+        # How large the file was when it was last looked at.
+        self._seen = 0
         self._position = positions.read()
         # Since when lines wait; since when nothing can be stored, and when that was last said.
         self._waiting: float | None = None
         self._failing: float | None = None
-        self._reminded = self._kept = float("-inf")
+        self._reminded = self._kept = self._crowded = float("-inf")
         self._pause = _LOOK
 
     @property
@@ -107,10 +112,10 @@ class Shipper:
                 continue
             if not data:
                 self._waiting = None
-                if self._next is None:
+                if not self._following:
                     return True
-                self._leave(file, self._next)
-            elif not (everything or self._next is not None or self._is_due()):
+                self._leave(file, self._following.pop(0))
+            elif not (everything or self._following or self._is_due()):
                 return True
             elif not self._stored(file, position, data):
                 return False
@@ -123,25 +128,55 @@ class Shipper:
                 f" {self._offset} may be lost: nothing may rotate this file"
             )
             self._file.close()
-            self._file = None
+            self._file = self._position = None
         if self._file is None:
-            opened, self._next = self._next or RecordFile.open(self._path), None
-            if opened is not None:
-                self._begin(opened)
+            opened = self._following.pop(0) if self._following else RecordFile.open(self._path)
+            if opened is None:
+                return
+            self._begin(opened)
         elif not _holds(self._file, self._at):
-            self._tell(
-                f"warning: {self._path} was cut or changed before byte {self._offset}: all of it is compared with what"
-                " is stored"
-            )
+            self._tell_changed()
             self._move(Position(self._file.id))
-        elif self._next is None and not self._file.is_in_place:
-            # Only a new process of the decision point writes into another file: then the one before is complete.
-            self._next = RecordFile.open(self._path)
+        elif self._file.size < self._seen:
+            self._tell(
+                f"warning: {self._path} was cut at byte {self._file.size}. Lines behind it that were not stored are"
+                " lost: nothing may cut this file"
+            )
+        else:
+            self._await_next(self._following[-1] if self._following else self._file)
+        self._seen = self._file.size if self._file is not None else 0
+
+    def _await_next(self, last: RecordFile) -> None:
+        """Open the file that stands in the place of the last one that is known."""
+        # Only a new process of the decision point writes into another file: then the one before is complete.
+        if last.is_in_place:
+            return
+        if len(self._following) < _MOST_FILES:
+            opened = RecordFile.open(self._path)
+            self._following += [] if opened is None else [opened]
+        elif self._clock() - self._crowded >= _REMINDER:
+            self._crowded = self._clock()
+            self._tell(
+                f"warning: {_MOST_FILES} files that stood at {self._path} wait to be stored. Of one that is renamed"
+                " now, nothing is"
+            )
+
+    def _tell_changed(self) -> None:
+        self._tell(
+            f"warning: {self._path} was cut or changed before byte {self._offset}: all of it is compared with what is"
+            " stored"
+        )
 
     def _begin(self, file: RecordFile) -> None:
         """Go on with a file where it was left, or from its beginning."""
-        kept = self._position
-        self._file = file
+        kept, self._file, self._seen = self._position, file, 0
+        if kept is not None and kept.file != file.id:
+            self._tell(
+                f"warning: {self._path} is another file than the one that was stored up to byte {kept.offset}. If that"
+                " one has more lines, they are not stored: run `ship` with its new name and another --state"
+            )
+        elif kept is not None and not _holds(file, kept):
+            self._tell_changed()
         if kept is None or kept.file != file.id or not _holds(file, kept):
             self._move(Position(file.id))
         self._tell(f"storing {self._path} from byte {self._offset}: {self._store.url_of(self._at.name)} comes next")
@@ -151,7 +186,7 @@ class Shipper:
         if self.behind:
             self._tell(f"warning: the file before {self._path} ends in {self.behind} bytes of a line that has no end")
         file.close()
-        self._next = None
+        self._position = None
         self._begin(follows)
 
     def _is_due(self) -> bool:

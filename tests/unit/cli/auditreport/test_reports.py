@@ -1,9 +1,11 @@
 """What a report says of a log: who did what by which approval, what it left out, and never more than was witnessed."""
 
+import json
 from typing import Any, Final
 
 import pytest
 
+from bailiwick_cli.auditreport.document import document
 from bailiwick_cli.auditreport.figures.period import ReportPeriod
 from bailiwick_cli.auditreport.logsections import findings_section
 from bailiwick_cli.auditreport.markdown import markdown
@@ -125,6 +127,43 @@ def test_a_chain_that_ended_before_a_witness_asked_is_not_known_and_never_intact
     # As verify, which exits with 0 and says that nothing is known.
     brief = report_of([b"".join(ProcessLog(7).close().lines)])
     assert (brief.verdict, brief.verification.bad, brief.covered) == (ReportVerdict.UNKNOWN, False, False)
+
+
+@pytest.mark.parametrize("invented", [True, False], ids=["an invented log", "behind the last cosignature"])
+def test_the_head_counts_decisions_that_no_witness_saw_though_their_times_are_covered(invented: bool) -> None:
+    log, forged = one_log(CALL), ProcessLog(3)
+    checkpoints = [log.checkpoint(now=BEGAN + 60)]
+    if not invented:
+        checkpoints.append(forged.checkpoint(now=BEGAN + 60))
+    for _ in range(3):
+        forged.add(**CALL | {"grant": GRANT})
+    if invented:
+        forged.close()
+    files, period = [b"".join(one.lines) for one in (log, forged)], ReportPeriod(BEGAN, BEGAN + 30)
+    report = report_of(files, checkpoints, period=period)
+    assert (report.verdict, report.covered, report.tally.decisions) == (ReportVerdict.INTACT, True, 4)
+    said = (
+        "No witness saw the lines of 3 decisions in the figures, whatever time they give: who could write the logs may"
+        " have added them."
+    )
+    assert head_of(report).sentences[2] == said
+    assert said in markdown(report)
+    assert json.loads(document(report))["totals"]["notWitnessed"] == 3
+    alone = report_of(files[:1], checkpoints[:1], period=period)
+    assert len(head_of(alone).sentences) == 2
+    assert json.loads(document(alone))["totals"]["notWitnessed"] == 0
+
+
+def test_the_head_counts_ends_of_approvals_that_no_witness_saw() -> None:
+    ledger = ProcessLog(4, component="operator")
+    ledger.add(kind="grant", **ENDED)
+    note = ledger.checkpoint(now=BEGAN + 60)
+    for name in ("agr-2", "agr-3"):
+        ledger.add(kind="grant", **ENDED | {"name": name, "phase": "Consumed"})
+    report = report_of([b"".join(ledger.lines)], [note], period=ReportPeriod(BEGAN, BEGAN + 30))
+    assert report.phases == {"Denied": 1, "Consumed": 1}
+    assert "the lines of 1 end of an approval in the figures" in head_of(report).sentences[2]
+    assert json.loads(document(report))["ended"]["notWitnessed"] == 1
 
 
 def test_lost_records_stand_in_the_head_and_by_log() -> None:

@@ -11,10 +11,17 @@ import pytest
 
 from bailiwick_governance.apiserver.cluster import AnswerBounds, ClusterClient, TooLongAnswerError, client_of_token
 from bailiwick_governance.errors import ApiError, UserError
+from bailiwick_governance.fleet.reading import ClusterUnansweredError, read_cluster
 
 MIB = 1024 * 1024
 BOUNDS = AnswerBounds(answer=2 * MIB, event=MIB, all_pages=4 * MIB, pages=20)
 MOST_SENT = 256 * MIB
+OBJECTS = {
+    "/no-list": b'{"status": "ok"}',
+    "/no-items": b'{"items": {"a": 1}}',
+    "/null": b'{"items": null, "metadata": {"resourceVersion": "7"}}',
+    "/apis": b'{"status": "ok"}',
+}
 
 
 class StreamingHandler(BaseHTTPRequestHandler):
@@ -53,7 +60,8 @@ class StreamingHandler(BaseHTTPRequestHandler):
                 self.wfile.write(b"{")
                 self.close_connection = True
             case _:
-                self._whole(b"[]")
+                kind = "/apis" if url.path.startswith("/apis/") else url.path
+                self._whole(OBJECTS.get(kind, b"[]"))
 
     def _whole(self, body: bytes, encoding: str | None = None) -> None:
         self.send_response(200)
@@ -120,6 +128,19 @@ def test_an_event_of_a_watch_is_read_only_as_far_as_its_bound(client: ClusterCli
 def test_large_objects_only_make_pages_smaller(client: ClusterClient) -> None:
     items, version = client.list_all("/large-objects")
     assert (len(items), version) == (4, "7")
+
+
+@pytest.mark.parametrize("path", ["/no-list", "/no-items", "/deep"])
+def test_an_object_that_is_no_list_is_not_one_without_items(client: ClusterClient, path: str) -> None:
+    with pytest.raises(UserError, match="did not answer like a Kubernetes API server"):
+        client.list_all(path)
+    assert client.list_all("/null") == ([], "7")
+
+
+def test_a_cluster_that_answers_everything_with_some_object_was_not_asked(client: ClusterClient) -> None:
+    """A default backend of a load balancer, say: a cluster without policies would be well."""
+    with pytest.raises(ClusterUnansweredError, match="it does not answer"):
+        read_cluster("east", client, "bailiwick-system", None, with_data=False)
 
 
 @pytest.mark.parametrize("path", ["/again-and-again", "/many-large-pages"])

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_governance.errors import UserError
-from bailiwick_governance.shipping import recordfile
+from bailiwick_governance.shipping import recordfile, shipper
 from bailiwick_governance.shipping.position import PositionFile
 from bailiwick_governance.shipping.shipper import Shipper
 from support.storefake import MemoryStore
@@ -48,6 +48,9 @@ class World:
     def step(self, seconds: float = 0, *, everything: bool = False) -> bool:
         self.now += seconds
         return self.shipper.step(everything=everything)
+
+    def warnings(self) -> list[str]:
+        return [text for text in self.messages if text.startswith("warning: ")]
 
     def stored(self) -> dict[str, bytes]:
         """Return the lines of each object; of its name, what stands behind the id."""
@@ -157,7 +160,7 @@ def test_a_position_that_cannot_be_kept_stops_nothing(world: World) -> None:
     world.write(*LINES[3:])
     world.step(everything=True)
     assert list(world.stored().values()) == [b"".join(LINES[:3]), b"".join(LINES[3:])]
-    (warning,) = (text for text in world.messages if text.startswith("warning: "))
+    (warning,) = world.warnings()
     assert "how far" in warning
     assert "cannot be kept" in warning
     # A new process finds out again, and stores nothing twice.
@@ -249,6 +252,77 @@ def test_a_file_that_was_renamed_is_stored_to_its_end_before_the_next_one(world:
         LINES[3] + LINES[4],
     ]
     assert any("ends in 4 bytes of a line that has no end" in text for text in world.messages)
+
+
+def test_files_that_are_renamed_while_the_store_is_down_are_all_stored(world: World) -> None:
+    world.store.failures = ["before"] * 4
+    for number, line in enumerate(LINES[:4]):
+        world.write(line)
+        assert not world.step(100, everything=True)
+        world.path.rename(world.path.with_name(f"old-{number}"))
+    world.write(LINES[4])
+    assert world.step(100, everything=True)
+    assert [gzip.decompress(content) for content in world.store.objects.values()] == LINES[:5]
+    assert world.warnings() == []
+
+
+def test_files_that_wait_are_bounded_and_it_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipper, "_MOST_FILES", 2)
+    world.store.failures = ["before"] * 5
+    for number, line in enumerate(LINES[:5]):
+        world.write(line)
+        assert not world.step(10, everything=True)
+        world.path.rename(world.path.with_name(f"old-{number}"))
+    assert len(world.warnings()) == 1
+    assert f"2 files that stood at {world.path} wait" in world.warnings()[0]
+    world.write(LINES[5])
+    assert world.step(100, everything=True)
+    assert [gzip.decompress(content) for content in world.store.objects.values()] == [*LINES[:3], LINES[5]]
+
+
+def test_a_file_that_was_renamed_while_no_process_looked_is_named(world: World) -> None:
+    world.write(*LINES[:2])
+    world.step(everything=True)
+    world.write(LINES[2])
+    world.path.rename(world.path.with_name("old"))
+    world.write(LINES[3])
+    world.begin()
+    world.step(everything=True)
+    (warning,) = world.warnings()
+    assert f"another file than the one that was stored up to byte {2 * len(LINES[0])}. If that one has more" in warning
+    # And that is what stores it.
+    world.path, world.state = world.path.with_name("old"), world.state.with_name("other")
+    world.state.mkdir()
+    world.begin()
+    world.step(everything=True)
+    found = sorted(map(gzip.decompress, world.store.objects.values()))
+    assert found == [b"".join(LINES[:2]), LINES[2], LINES[3]]
+
+
+def test_a_file_that_was_cut_while_no_process_looked_is_named(world: World) -> None:
+    for line in LINES[:2]:
+        world.write(line)
+        world.step(everything=True)
+    os.truncate(world.path, len(LINES[0]))
+    world.begin()
+    world.step(everything=True)
+    (warning,) = world.warnings()
+    assert f"was cut or changed before byte {2 * len(LINES[0])}" in warning
+
+
+def test_lines_that_were_cut_before_they_were_stored_are_named(world: World) -> None:
+    world.write(*LINES[:2])
+    world.step(everything=True)
+    world.write(*LINES[2:4])
+    world.step(1)
+    os.truncate(world.path, 3 * len(LINES[0]))
+    world.step(1)
+    (warning,) = world.warnings()
+    assert f"was cut at byte {3 * len(LINES[0])}" in warning
+    world.write(LINES[4])
+    world.step(everything=True)
+    assert list(world.stored().values()) == [b"".join(LINES[:2]), LINES[2] + LINES[4]]
+    assert len(world.warnings()) == 1
 
 
 def test_what_is_no_file_of_its_own_is_refused(world: World, tmp_path: Path) -> None:

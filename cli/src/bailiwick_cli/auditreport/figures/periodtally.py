@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bailiwick_cli.auditreport.figures.linenumbers import LineNumbers
 from bailiwick_cli.auditreport.figures.period import ReportPeriod
 from bailiwick_cli.auditreport.figures.reportedcall import (
     BY_APPROVAL,
@@ -48,7 +49,8 @@ class LeftOutLines:
 class PeriodTally:
     """Counts lines. `outcomes` and `events`: by slot and name. `chains`: decisions in the period, by chain.
 
-    `lost`: by chain, the largest number of lost records that the operator's ledger has of it.
+    `numbers`: of their lines, by chain. `lost`: by chain, the largest number of lost records that the operator's ledger
+    has of it.
     """
 
     def __init__(self, period: ReportPeriod) -> None:
@@ -56,6 +58,7 @@ class PeriodTally:
         self.outcomes: Counter[tuple[int, str]] = Counter()
         self.events: Counter[tuple[int, str]] = Counter()
         self.chains: Counter[str] = Counter()
+        self.numbers: dict[str, LineNumbers] = {}
         self.lost: dict[str, int] = {}
         self.left_out = LeftOutLines()
         self.searches = 0
@@ -106,6 +109,7 @@ class PeriodTally:
         self.first = moment if self.first is None else min(self.first, moment)
         self.last = moment if self.last is None else max(self.last, moment)
         self.chains[line.link.id] += 1
+        self.numbers.setdefault(line.link.id, LineNumbers()).add(line.link.seq)
         slot, call = self.period.slot(moment), AuditedCall.from_record(listed, record)
         self.outcomes[slot, call.outcome] += 1
         if record.get("kind") == _REQUEST:
