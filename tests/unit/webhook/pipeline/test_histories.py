@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.serverclock import ServerClock
@@ -514,14 +515,17 @@ class SlowGrant(OneGrant):
         return await super().consume(asked, verdict, evaluation_id, judge)
 
 
-async def test_a_use_that_takes_too_long_lets_nothing_through(
+async def test_a_use_that_takes_too_long_lets_nothing_through_and_is_logged(
     api: KeptObjects, virtual_time: VirtualTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     point, uses = CountingPoint(api, counting(GATED, FULL), now=virtual_time.monotonic), SlowGrant(virtual_time)
     pdp = with_grant(point, uses, monkeypatch, virtual_time.monotonic)
-    denied = await resolve(pdp.evaluate(asked()))
+    with capture_logs() as said:
+        denied = await resolve(pdp.evaluate(asked()))
     assert (denied.allowed, denied.verdict.reason, denied.used) == (False, Reason.HISTORY_UNAVAILABLE, None)
     assert (uses.uses, point.counted) == (1, 0)
+    spent = [one["evaluation_id"] for one in said if one["event"] == "use of a grant spent, call denied: too late"]
+    assert spent == [denied.evaluation_id]
 
 
 async def test_calls_at_once_share_writes_and_exactly_the_limit_passes(point: CountingPoint, api: KeptObjects) -> None:

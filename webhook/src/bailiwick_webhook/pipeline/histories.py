@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Final
 
+import structlog
 from msgspec.structs import replace
 
 from bailiwick_engine.approval.binding import digest
@@ -35,6 +36,7 @@ from bailiwick_webhook.pipeline.decision import EvaluatedCall, FinalVerdict
 from bailiwick_webhook.pipeline.evaluator import Evaluator
 from bailiwick_webhook.pipeline.offload import Offload
 
+_log = structlog.get_logger()
 _ENTRY_DIGITS: Final = 32
 _LARGE_DENIALS: Final = 16
 """Denied calls that are large and of which it is found out at once what counts them."""
@@ -108,6 +110,9 @@ class HistoryCounter:
         if reserved is None or not settled.allowed or settled.verdict.dry_run or not self._keeper.is_late(reserved):
             return settled
         self._tally.unavailable[HistoryCause.LATE] += 1
+        if settled.used is not None:
+            # The only trace of why a use is spent.
+            _log.error("use of a grant spent, call denied: too late", evaluation_id=settled.evaluation_id)
         verdict = replace(
             settled.verdict,
             outcome=Outcome.DENY,
