@@ -2,14 +2,16 @@
 
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 import pytest
 
+from bailiwick_evidence.audit import lines as reading
 from bailiwick_evidence.audit.claims import ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.historyevents import HistoryMention, ObjectEvent
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.audit.objectfold import ObjectFold
-from support.evidence.logs import WITNESS_KEY, ProcessLog
+from support.evidence.logs import WITNESS_KEY, ProcessLog, audited, places
 from support.work import lines_run
 
 
@@ -84,3 +86,28 @@ def histories(count: int, *, names: int, gaps: bool) -> Callable[[], object]:
 def test_twice_as_much_is_no_more_than_twice_the_work(work: Callable[[int], Callable[[], object]]) -> None:
     few, many = lines_run(work(100)), lines_run(work(200))
     assert many < 2.6 * few
+
+
+CUT: Final = b'1"}\n{"log":{"id":"%022d","seq":1,"prev":null},"a":"'
+"""The end of a line, and the beginning of one: in many files, each beginning makes a line with each end."""
+
+
+def test_pieces_in_strangers_files_are_not_all_tried_with_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[bytes] = []
+    whole = reading.whole
+    monkeypatch.setattr(reading, "whole", lambda line: tried.append(line) or whole(line))  # type: ignore[func-returns-value]  # it is None
+    monkeypatch.setattr(reading, "_MOST_TRIED", 100 * 1_024, raising=False)
+    audited([CUT % number for number in range(100)])
+    assert len(tried) < 500
+
+
+@pytest.mark.parametrize("bound", ["_MOST_TRIED", "_MOST_JOINED"])
+def test_a_line_that_goes_on_in_the_next_file_is_read_however_many_pieces_there_are(
+    bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, bound, 0)
+    log = ProcessLog().records(20)
+    text, size = b"".join(log.lines), len(log.lines[1])
+    files = [text[start : start + size] for start in range(0, len(text), size)]
+    _, reports = audited([*files, *(CUT % number for number in range(30))], [log.checkpoint()])
+    assert {one.chain: places(one) for one in reports}[log.id] == ["unclosed"]

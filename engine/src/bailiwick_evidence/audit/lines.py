@@ -8,7 +8,7 @@ object and not a whole object, so that no reader of JSON finds a record in text 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -26,6 +26,12 @@ _ID: Final = slice(len(_BEGINS), len(_BEGINS) + 22)
 # The parser's message for text that ended before its value did, and for no other text.
 _CUT_OFF: Final = "EOF while parsing"
 _LENIENT: Final = json.JSONDecoder(strict=False)
+# Bytes of pieces that are tried with each other, each try counted as `_FOR_EACH` more; likewise of what makes a line;
+# and how often it is asked whether that is the one that was cut.
+_MOST_TRIED: Final = 1 << 30
+_MOST_JOINED: Final = 64 << 20
+_FOR_EACH: Final = 1_024
+_MOST_FITTED: Final = 2_000_000
 # Some readers skip these before a value; the first is a byte order mark.
 _BLANK: Final = "\ufeff \t\r\n\v\f"
 
@@ -38,11 +44,11 @@ class ChainLine(NamedTuple):
 
 
 class _Joint(NamedTuple):
-    """A line joined from two pieces, and the pieces: an end of a file, and the number of a beginning of a file."""
+    """Two pieces that make a line: the number of an end of a file, and that of the file with a beginning."""
 
-    tail: tuple[bytes, int | None]
+    tail: int
     head: int
-    line: ChainLine
+    link: ChainLink
 
 
 class LineReader:
@@ -122,36 +128,19 @@ class LineReader:
         if self._cut:
             self._tails.append((self._cut, None))
             self._cut = b""
-        # A line that is found may identify the line before it.
-        while (found := next(self._join_pieces(fits, certain=True), None)) is not None:
-            yield self._use_joint(found)
-        left = list(self._join_pieces(fits, certain=False))
-        while len(left) == 1:
-            yield self._use_joint(left[0])
-            left = list(self._join_pieces(fits, certain=False))
-        for one in left:
-            doubt(one.line)
-            # Each is used in some of them.
-            self._tails = [tail for tail in self._tails if tail is not one.tail]
-            self._heads.pop(one.head, None)
-        for piece in (*(tail for tail, _ in self._tails), *self._heads.values()):
+        pieces = _LinePieces(self._tails, self._heads)
+        yield from pieces.certain_lines(fits)
+        possible = pieces.possible_joints(fits)
+        while len(possible) == 1:
+            yield pieces.take(possible[0])
+            possible = pieces.possible_joints(fits)
+        for one in possible:
+            doubt(pieces.joined(one))
+        # Each is used in some of them.
+        pieces.drop(possible)
+        for piece in pieces.left():
             self._unread(piece)
         self._tails, self._heads = [], {}
-
-    def _join_pieces(self, fits: Callable[[ChainLine], bool | None], *, certain: bool) -> Iterator["_Joint"]:
-        for tail in self._tails:
-            # The next file is the most likely one.
-            for number in sorted(self._heads, key=lambda number, after=tail[1]: number != after):  # type: ignore[misc]
-                found = whole(tail[0] + self._heads[number])
-                if found is not None and is_json(found.text):
-                    fitting = fits(found)
-                    if fitting or (fitting is None and not certain):
-                        yield _Joint(tail, number, found)
-
-    def _use_joint(self, joint: "_Joint") -> ChainLine:
-        self._tails.remove(joint.tail)
-        del self._heads[joint.head]
-        return joint.line
 
     def _beginning(self, line: bytes) -> Iterator[ChainLine]:
         """Take the first line of a file, which may be the end of the last one of the file before."""
@@ -197,6 +186,81 @@ class LineReader:
             self.strays[chain] += 1
             if "seq" in named and is_chain_id(chain):
                 self.respelled.add(chain)
+
+
+class _LinePieces:
+    """Ends and beginnings of files, and which of them make a line together.
+
+    Anyone can add files with such pieces, and each end can be tried with each beginning: all work is bounded. What is
+    not tried then stays a piece. The beginning of the next file is always tried.
+    """
+
+    def __init__(self, tails: list[tuple[bytes, int | None]], heads: dict[int, bytes]) -> None:
+        self._tails = dict(enumerate(tails))
+        self._heads = heads
+        self._joints = [*self._found()]
+        self._questions = _MOST_FITTED
+
+    def certain_lines(self, fits: Callable[[ChainLine], bool | None]) -> Iterator[ChainLine]:
+        """Yield, and use up, what certainly was a line."""
+        # A line that is found may identify the line before it, so that they are taken from both ends in turn.
+        turn, found = 1, True
+        while found and self._questions > 0:
+            found = False
+            for one in self._open()[::turn]:
+                if self._is_open(one) and fits(self.joined(one)):
+                    found = True
+                    yield self.take(one)
+            turn = -turn
+
+    def possible_joints(self, fits: Callable[[ChainLine], bool | None]) -> list[_Joint]:
+        """Return what may have been a line; nothing once too much was asked."""
+        return [one for one in self._open() if fits(self.joined(one)) is not False] if self._questions > 0 else []
+
+    def joined(self, joint: _Joint) -> ChainLine:
+        """Return the line that two pieces make."""
+        return ChainLine(joint.link, self._tails[joint.tail][0] + self._heads[joint.head])
+
+    def take(self, joint: _Joint) -> ChainLine:
+        """Return the line that two pieces make, and use them up."""
+        line = self.joined(joint)
+        del self._tails[joint.tail], self._heads[joint.head]
+        return line
+
+    def drop(self, joints: Iterable[_Joint]) -> None:
+        """Use up the pieces of lines of which none is certain."""
+        for one in joints:
+            self._tails.pop(one.tail, None)
+            self._heads.pop(one.head, None)
+
+    def left(self) -> Iterator[bytes]:
+        """Yield the pieces that are not used."""
+        yield from (tail for tail, _ in self._tails.values())
+        yield from self._heads.values()
+
+    def _open(self) -> list[_Joint]:
+        self._questions -= len(self._joints)
+        return [one for one in self._joints if self._is_open(one)]
+
+    def _is_open(self, joint: _Joint) -> bool:
+        return joint.tail in self._tails and joint.head in self._heads
+
+    def _found(self) -> Iterator[_Joint]:
+        tried, joined = _MOST_TRIED, _MOST_JOINED
+        for number, (tail, after) in self._tails.items():
+            if not (tail.startswith(_BEGINS) or _BEGINS.startswith(tail)):
+                continue
+            if after in self._heads and (found := whole(tail + self._heads[after])) is not None:
+                # The next file is the most likely one.
+                yield _Joint(number, after, found.link)
+            for head, begins in self._heads.items() if min(tried, joined) > 0 else ():
+                cost = len(tail) + len(begins) + _FOR_EACH
+                tried -= cost
+                if head != after and (found := whole(tail + begins)) is not None:
+                    joined -= cost
+                    yield _Joint(number, head, found.link)
+                if min(tried, joined) <= 0:
+                    break
 
 
 def whole(line: bytes) -> ChainLine | None:
