@@ -9,6 +9,7 @@ import pytest
 from bailiwick_evidence.audit import lines as reading
 from bailiwick_evidence.audit.claims import ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.historyevents import HistoryMention, ObjectEvent
+from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.audit.objectfold import ObjectFold
 from support.evidence.logs import WITNESS_KEY, ProcessLog, audited, places
@@ -95,7 +96,12 @@ CUT: Final = b'1"}\n{"log":{"id":"%022d","seq":1,"prev":null},"a":"'
 def test_pieces_in_strangers_files_are_not_all_tried_with_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[bytes] = []
     whole = reading.whole
-    monkeypatch.setattr(reading, "whole", lambda line: tried.append(line) or whole(line))  # type: ignore[func-returns-value]  # it is None
+
+    def counted(line: bytes) -> ChainLine | None:
+        tried.append(line)
+        return whole(line)
+
+    monkeypatch.setattr(reading, "whole", counted)
     monkeypatch.setattr(reading, "_MOST_TRIED", 100 * 1_024, raising=False)
     audited([CUT % number for number in range(100)])
     assert len(tried) < 500
