@@ -148,7 +148,7 @@ def test_ab_46_a_leader_that_stood_still_alone_ends_and_marks_nothing_as_notifie
     only.thaw()
     assert only.process.wait(30) == 1
     assert "was stopped for longer than its lease" in only.said("lost leadership, exiting")[0]["why"]
-    # Else the next leader would take what came meanwhile, and what nobody looked at, for told.
+    # The next leader notifies people of what happened after this time. A later one would hide what came meanwhile.
     assert mark() == before
 
 

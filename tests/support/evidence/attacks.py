@@ -36,7 +36,7 @@ ATTACKS: Final = {
     ),
     "invent": LogAttack("invent a log, and another one that names it", FILE, "`unknown`: no witness saw it", AUDITOR),
     "invent brief": LogAttack(
-        "invent the log of a process that ran for a few seconds", FILE, "`brief`: it cannot be told apart", NOBODY
+        "invent the log of a process that ran for a few seconds", FILE, "`brief`: a true log looks the same", NOBODY
     ),
     "forge note": LogAttack(
         "send a checkpoint of a ledger that the operator did not cosign",

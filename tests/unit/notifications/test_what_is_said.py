@@ -33,7 +33,7 @@ def length(said: MessageText) -> int:
     return len(f"{said.title}\r\n{said.body}")
 
 
-def told(**request: object) -> Notification:
+def notification_of(**request: object) -> Notification:
     body = opened_grant("crm", pendingUntilTime=stamp(NOW + timedelta(hours=1)))
     body["spec"]["request"] |= request
     body["metadata"] |= {"uid": "uid-1", "creationTimestamp": stamp(NOW)}
@@ -42,7 +42,7 @@ def told(**request: object) -> Notification:
 
 
 def test_says_who_asks_for_whom_through_whom_what_and_until_when() -> None:
-    text = message(told(actors=[{"id": "agents/crm-agent"}], subject={"type": "user", "id": "alice"}), None)
+    text = message(notification_of(actors=[{"id": "agents/crm-agent"}], subject={"type": "user", "id": "alice"}), None)
     assert text.title == "Approval requested: customers.export on customer/42"
     assert text.body.splitlines() == [
         "Grant: crm/agr-wanted",
@@ -61,8 +61,8 @@ def test_says_who_asks_for_whom_through_whom_what_and_until_when() -> None:
 
 def test_links_to_the_console_where_there_is_one() -> None:
     page = "https://console.example/grants/crm/agr-wanted"
-    assert view_hint(told(), "https://console.example").url == f"{page}?uid=uid-1"
-    assert view_hint(told(), "https://console.example").command is None
+    assert view_hint(notification_of(), "https://console.example").url == f"{page}?uid=uid-1"
+    assert view_hint(notification_of(), "https://console.example").command is None
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
@@ -98,7 +98,7 @@ def test_a_message_is_short_however_much_was_escaped_and_says_where_to_look(
     character: str, console: str | None
 ) -> None:
     text = character * 300
-    one = told(
+    one = notification_of(
         action={"name": text},
         resource={"type": "customer", "id": text},
         subject={"type": "user", "id": text},
@@ -121,7 +121,7 @@ def test_a_message_is_short_however_much_was_escaped_and_says_where_to_look(
 @pytest.mark.parametrize("shown", range(0, 253, 7))
 def test_no_text_of_a_requester_makes_a_service_refuse_the_message(shown: int) -> None:
     # So many characters grow sixfold. PagerDuty takes 1024 in all, Discord 2000, and what is refused is not sent again.
-    one = told(resource={"type": "customer", "id": "\u202e" * (253 - shown) + "x" * shown})
+    one = notification_of(resource={"type": "customer", "id": "\u202e" * (253 - shown) + "x" * shown})
     said = message(one, "https://console.example")
     assert length(said) <= 1024
     assert all(line.startswith("Resource:") for line in said.body.splitlines() if line.endswith("…"))
@@ -138,7 +138,7 @@ def test_where_to_look_is_whole_however_long_a_name_a_requester_chose() -> None:
 
 
 def test_what_is_short_leaves_its_room_to_what_is_long() -> None:
-    said = message(told(resource={"type": "customer", "id": "x" * 253}), "https://console.example")
+    said = message(notification_of(resource={"type": "customer", "id": "x" * 253}), "https://console.example")
     assert f"Resource: customer/{'x' * 243}…" in said.body.splitlines()
 
 
@@ -156,7 +156,7 @@ def test_what_is_harmless_stays_as_it_is(text: str) -> None:
 
 def test_no_argument_no_reason_no_display_value_and_no_digest_is_said() -> None:
     secret = "never-told-of"
-    one = told(
+    one = notification_of(
         display=[{"name": "context.args.iban", "value": secret}],
         reason=secret,
         binding={"mode": "Exact", "digest": "sha256:" + "ab" * 32, "members": [secret]},
@@ -181,7 +181,7 @@ def test_the_same_contradiction_is_the_same_event_and_another_fall_of_the_guard_
 
 @pytest.mark.parametrize("type_", NotificationType)
 def test_every_type_has_words(type_: NotificationType) -> None:
-    one = told()
+    one = notification_of()
     grant = one.grant if type_.startswith("dev.bailiwick.grant.") else None
     others: list[NotificationType] = [one for one in NotificationType if one != "dev.bailiwick.digest"]
     counts = dict.fromkeys(others, 1) if type_ is NotificationType.DIGEST else {}
@@ -207,7 +207,7 @@ def test_names_everybody_who_approved_and_says_where_it_is_cut() -> None:
 
 
 def test_the_name_of_a_cluster_comes_first() -> None:
-    one = told()
+    one = notification_of()
     without, said = message(one, None), message(one, None, "production-east")
     assert said.title == f"production-east: {without.title}"
     assert said.body == f"Cluster: production-east\n{without.body}"
@@ -218,7 +218,7 @@ def test_the_name_of_a_cluster_comes_first() -> None:
 
 @pytest.mark.parametrize("name", ["<@channel>\n*x*", "[a](https://evil.example)", "\u202e" * 300, "e" * 253])
 def test_the_name_of_a_cluster_is_inert_and_leaves_room(name: str) -> None:
-    said = message(told(), None, name)
+    said = message(notification_of(), None, name)
     assert ": Approval requested" in said.title
     assert len(said.title) <= MOST_TITLE
     assert length(said) <= MOST_MESSAGE

@@ -198,7 +198,7 @@ class _LinePieces:
     def __init__(self, tails: list[tuple[bytes, int | None]], heads: dict[int, bytes]) -> None:
         self._tails = dict(enumerate(tails))
         self._heads = heads
-        self._joints = [*self._found()]
+        self._joints = [*self._matching_pieces()]
         self._questions = _MOST_FITTED
 
     def certain_lines(self, fits: Callable[[ChainLine], bool | None]) -> Iterator[ChainLine]:
@@ -245,7 +245,7 @@ class _LinePieces:
     def _is_open(self, joint: _Joint) -> bool:
         return joint.tail in self._tails and joint.head in self._heads
 
-    def _found(self) -> Iterator[_Joint]:
+    def _matching_pieces(self) -> Iterator[_Joint]:
         tried, joined = _MOST_TRIED, _MOST_JOINED
         for number, (tail, after) in self._tails.items():
             if not (tail.startswith(_BEGINS) or _BEGINS.startswith(tail)):

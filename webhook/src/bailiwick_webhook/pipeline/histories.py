@@ -113,13 +113,7 @@ class HistoryCounter:
         if settled.used is not None:
             # The only trace of why a use is spent.
             _log.error("use of a grant spent, call denied: too late", evaluation_id=settled.evaluation_id)
-        verdict = replace(
-            settled.verdict,
-            outcome=Outcome.DENY,
-            reason=Reason.HISTORY_UNAVAILABLE,
-            message=_SENTENCES[HistoryCause.LATE],
-            grants=(),
-        )
+        verdict = _unavailable(settled.verdict, _SENTENCES[HistoryCause.LATE])
         return replace(settled, verdict=verdict, allowed=False, used=None)
 
     def count_denied(self, one: EvaluatedCall, verdict: Verdict) -> None:
@@ -243,8 +237,12 @@ def uncounted_denied(one: EvaluatedCall) -> EvaluatedCall:
     """Return a call; denied where it is not counted wherever it has to be, since policies changed meanwhile."""
     if one.is_counted:
         return one
-    verdict = replace(one.verdict, outcome=Outcome.DENY, reason=Reason.HISTORY_UNAVAILABLE, message=None, grants=())
-    return replace(one, verdict=verdict)
+    return replace(one, verdict=_unavailable(one.verdict, None))
+
+
+def _unavailable(verdict: Verdict, message: str | None) -> Verdict:
+    """Return the denial of a call that cannot be counted."""
+    return replace(verdict, outcome=Outcome.DENY, reason=Reason.HISTORY_UNAVAILABLE, message=message, grants=())
 
 
 def _explained(one: EvaluatedCall, cause: HistoryCause | None) -> EvaluatedCall:
