@@ -13,7 +13,7 @@ import pytest
 
 Select = Callable[[float | None], list[tuple[SelectorKey, int]]]
 
-__all__ = ["VirtualTime", "virtual_time"]
+__all__ = ["VirtualTime", "virtual_time", "virtual_time_of_loop"]
 
 
 class VirtualTime:
@@ -42,11 +42,17 @@ class VirtualTime:
         return passed
 
 
-@pytest.fixture
-async def virtual_time() -> AsyncIterator[VirtualTime]:
-    """The clock of this test's loop."""
+def virtual_time_of_loop() -> VirtualTime:
+    """Return the clock of the running loop, which is virtual from now on: for a loop that the caller made for it."""
     loop = cast("Any", asyncio.get_running_loop())
     clock = VirtualTime(loop.time())
     loop.time, loop._selector.select = lambda: clock.now, clock.passing(loop._selector.select)
-    yield clock
+    return clock
+
+
+@pytest.fixture
+async def virtual_time() -> AsyncIterator[VirtualTime]:
+    """The clock of this test's loop."""
+    yield virtual_time_of_loop()
+    loop = cast("Any", asyncio.get_running_loop())
     del loop.time, loop._selector.select

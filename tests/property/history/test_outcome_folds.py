@@ -19,7 +19,7 @@ from bailiwick_webhook.pipeline.outcomes import CallReport
 from support.keptobjects import KeptObjects, lost
 from support.objects import Object, rule
 from unit.engine.cases import ENFORCER
-from unit.webhook.pipeline.test_histories import CountingPoint, counting
+from unit.webhook.pipeline.countingpoint import CountingPoint, counting
 
 SEEDS: Final = range(5)
 OF: Final = ("crm", "crm-api")

@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 
 from support.keptobjects import KeptObjects
-from unit.webhook.pipeline.test_histories import EXPORT, EXPORTS, CountingPoint, counting
+from unit.webhook.pipeline.countingpoint import EXPORT, EXPORTS, CountingPoint, counting
 
 CALLS = 60
 DENIED = {

@@ -22,7 +22,7 @@ from support.objects import Object, rule
 from support.pdp.alone import KeptRecords
 from support.virtualtime import VirtualTime, virtual_time
 from unit.engine.cases import ENFORCER
-from unit.webhook.pipeline.test_histories import CountingPoint, counting
+from unit.webhook.pipeline.countingpoint import CountingPoint, counting
 
 __all__ = ["virtual_time"]
 
