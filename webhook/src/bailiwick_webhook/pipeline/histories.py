@@ -159,7 +159,7 @@ class HistoryCounter:
         # Grants are looked up here: another thread must not see how they change.
         known = tuple(self._evaluator.grants_for(asked.call) if grants is None else grants)
         work = partial(_nonce, asked)
-        nonce = await self._offload.run(asked.call.namespace, work) if asked.large else work()
+        nonce = await self._offload.run(asked.call.namespace, work, large=asked.large)
         return _JudgedWithNumbers(self._evaluator, self._consumer, one, needs, known, nonce)
 
     async def _concluded(self, judging: "_JudgedWithNumbers", reserved: Reservation) -> EvaluatedCall:
@@ -175,7 +175,7 @@ class HistoryCounter:
             return judging.judged
         work = partial(self._evaluator.judge, judging.one, judging.grants, readings)
         asked = judging.one.asked
-        return await self._offload.run(asked.call.namespace, work) if asked.large else work()
+        return await self._offload.run(asked.call.namespace, work, large=asked.large)
 
 
 class _JudgedWithNumbers:

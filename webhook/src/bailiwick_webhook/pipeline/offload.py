@@ -26,8 +26,13 @@ class Offload:
         self._queue: FairQueue[asyncio.Future[None]] = FairQueue()
         self._busy = False
 
-    async def run(self, tenant: str, work: Callable[[], _Result]) -> _Result:
-        """Do this piece of work in its turn, and return what it returns. Raises what it raises."""
+    async def run(self, tenant: str, work: Callable[[], _Result], *, large: bool = True) -> _Result:
+        """Do this piece of work in its turn, and return what it returns. Raises what it raises.
+
+        What is not `large` is done at once, in the loop.
+        """
+        if not large:
+            return work()
         await self._turn(tenant)
         try:
             running = asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -115,7 +115,7 @@ class Searcher:
             pay(1)
         else:
             work = partial(candidates, endpoint, kind, call, around.now)
-            found = work() if len(endpoint.rules) <= _FEW else await self._offload.run(call.namespace, work)
+            found = await self._offload.run(call.namespace, work, large=len(endpoint.rules) > _FEW)
             listed = found.names[:_MOST_LARGE] if asked.large else found.names
             incomplete = found.hidden or len(listed) < len(found.names)
             pay(max(1, len(listed)))

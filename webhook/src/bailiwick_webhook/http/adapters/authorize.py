@@ -102,9 +102,7 @@ class AuthorizeHandler:
                 raise bad_request(f"the body is larger than {_MAX_BYTES} bytes", "")
             parse = partial(parse_object, raw)
             large = len(raw) >= LARGE
-            call, collective = _call(
-                await authenticator.pdp.offload.run(known.account.username, parse) if large else parse()
-            )
+            call, collective = _call(await authenticator.pdp.offload.run(known.account.username, parse, large=large))
             if call is None or names.spared(call):
                 return None
             snapshot = authenticator.pdp.snapshot

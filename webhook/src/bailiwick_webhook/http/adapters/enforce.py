@@ -143,7 +143,7 @@ class EnforceHandler:
 
     async def _beside(self, turn: str, raw: bytes, work: Callable[[], _Result]) -> _Result:
         """Do some work on a body: where that is large beside the loop, in a turn of this name."""
-        return await self._authenticator.pdp.offload.run(turn, work) if len(raw) >= LARGE else work()
+        return await self._authenticator.pdp.offload.run(turn, work, large=len(raw) >= LARGE)
 
 
 def _call(said: Mapping[str, Any]) -> ReviewedCall:

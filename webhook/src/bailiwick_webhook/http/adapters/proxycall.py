@@ -262,7 +262,7 @@ async def _document(
 
 async def _beside(authenticator: RequestAuthenticator, of: Tenant, raw: bytes | None, work: Callable[[], _T]) -> _T:
     """Do some work on a body: where that is large beside the loop, in the tenant's turn."""
-    return await authenticator.pdp.offload.run(of.namespace, work) if len(raw or b"") >= LARGE else work()
+    return await authenticator.pdp.offload.run(of.namespace, work, large=len(raw or b"") >= LARGE)
 
 
 def _unmapped(call: ProxiedCall | None) -> MappedCall:
