@@ -27,7 +27,7 @@ pytest_plugins = [
     "support.failures",
     "support.lanes",
     "support.leaks",
-    "support.longparts",
+    "support.parts",
     "support.tracebacks",
 ]
 
