@@ -253,8 +253,9 @@ def test_a_flood_at_the_limit_reads_four_times_a_second_and_takes_nothing_from_o
     assert denied["condition_false"] > 2 * READS_A_SECOND * (seconds + 1), "calls share a read"
     assert sent["GET"] <= READS_A_SECOND * (seconds + 1)
     # Each innocent call is counted by one write of its own: none waits for what the others read, or meets a conflict.
+    # What makes objects meanwhile are calls that still waited for their turn when the flood of another test ended.
     assert [answer.decision for answer in answers] == [True] * 60
-    assert sent["PUT"] + sent["POST"] == 60
+    assert sent["PUT"] == 60
 
 
 def test_a_writer_that_never_rests_makes_calls_of_its_key_late_and_no_limit_larger(
