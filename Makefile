@@ -40,6 +40,8 @@ KEEP ?=
 CLUSTER ?=
 KUBERNETES ?=
 ROOM ?=
+# What `make test` runs beside units and laws: of the other files the part that the commit chooses, or all of ARGS.
+PART ?= $(if $(ARGS),1/1,$(shell echo $$((0x0$$(git rev-parse HEAD 2>/dev/null | cut -c1-4) % 12 + 1)))/12)
 PROGRESS_SECONDS ?= 10
 export KEEP CLUSTER KUBERNETES
 
@@ -111,9 +113,9 @@ lint: $(VENV)/.project ## Check ruff's rules and format, the import contracts, s
 types: $(VENV)/.project ## Check types with strict mypy. Needs only .venv.
 	@$(BIN)/mypy
 
-test: $(VENV)/.project ## Test every behaviour. Needs what cluster-up needs, or CLUSTER=current.
+test: $(VENV)/.project ## Test units, laws, and a part of all else. Needs what cluster-up needs, or CLUSTER=current.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
-	@HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-quick} $(BIN)/pytest -m "not slow and not long" $(workers) $(ARGS)
+	@HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-quick} $(BIN)/pytest -m "not slow and not long" $(workers) --part $(PART) $(ARGS)
 	@$(if $(ARGS),,$(BIN)/python hack/reallaws.py --small)
 
 test-all: $(VENV)/.project ## Run these tests and the long ones: outages, floods, races, rotations. Needs what test needs.
