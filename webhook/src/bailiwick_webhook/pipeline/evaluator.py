@@ -50,7 +50,9 @@ class Evaluator:
 
     def reevaluate(self, one: EvaluatedCall, grant: Grant, now: float) -> EvaluatedCall:
         """Evaluate a call once more, with this grant as it was read live; `now` is by the later of two clocks."""
-        inputs = replace(self.inputs(), now=now)
+        inputs = self.inputs()
+        # The answer that `now` is from may have been long on its way.
+        inputs = replace(inputs, now=max(now, inputs.now))
         around = inputs.around(one.asked, self._installation, one.history_in(inputs.snapshot))
         verdict = decide(inputs.snapshot, one.asked.call, (grant,), around, one.verdict.digest)
         return EvaluatedCall(one.asked, inputs, verdict, None, one.reserved)
