@@ -113,12 +113,17 @@ class ServerClock:
         return max(ours, theirs)
 
     def span(self) -> tuple[float, float]:
-        """Return the earliest time that it can be at the API server, and `later`: on every decision's way, so at once.
-
-        By the first ends what takes rights. It is minus infinity where the clocks do not agree, so that nothing does.
-        """
+        """Return `earliest` and `later`: on every decision's way, so at one look."""
         ours, earliest, theirs, agree = self._look()
-        return earliest - self._drift() if agree else _UNKNOWN, max(ours, theirs)
+        return min(ours, earliest - self._drift()) if agree else _UNKNOWN, max(ours, theirs)
+
+    def earliest(self) -> float:
+        """Return the earliest time that it can be, by both clocks; minus infinity where they do not agree.
+
+        What takes rights ends by it, so that neither clock alone ends that too early: of several API servers, the one
+        that answered last may be up to `MAX_SKEW` ahead.
+        """
+        return self.span()[0]
 
     def bounds(self) -> tuple[float, float] | None:
         """Return between which times, in seconds since the epoch, the API server's clock certainly is now.

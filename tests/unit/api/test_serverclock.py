@@ -149,8 +149,19 @@ def test_no_clock_alone_prolongs_what_ends_by_the_later_or_ends_what_ends_by_the
     theirs = START + world.passed + 1.7
     earliest, later = world.clock.span()
     assert later == world.clock.later() >= max(theirs - 1e-6, world.clock.wall())
-    assert earliest <= theirs
+    assert earliest == world.clock.earliest() <= min(theirs, world.clock.wall())
     assert (earliest == float("-inf")) is not world.clock.agree
+
+
+@pytest.mark.parametrize("ahead", [-28.0, 28.0])
+def test_one_answer_of_an_api_server_whose_clock_is_off_moves_neither_end_beyond_ours(ahead: float) -> None:
+    world = World()
+    world.answers(10)
+    world.theirs = ahead
+    world.answer()
+    earliest, later = world.clock.span()
+    assert world.clock.agree
+    assert earliest <= START + world.passed <= later
 
 
 def test_before_the_first_answer_ours_is_the_later_and_nothing_is_surely_past() -> None:

@@ -9,6 +9,7 @@ once.
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from math import isinf
 from typing import Final
 
 import structlog
@@ -42,12 +43,12 @@ class Clock:
         return datetime.fromtimestamp(self._server.latest(), UTC)
 
     def earliest(self) -> datetime | None:
-        """Return the earliest time that it can be at the API server; None where the clocks do not agree.
+        """Return the earliest time that it can be, by both clocks; None where they do not agree.
 
         What gives rights back when its time is over is judged by this: by `now` it would end up to 30 s too early.
         """
-        bounds = self._server.bounds()
-        return None if bounds is None else datetime.fromtimestamp(bounds[0], UTC)
+        earliest = self._server.earliest()
+        return None if isinf(earliest) else datetime.fromtimestamp(earliest, UTC)
 
     def trusted_earliest(self) -> datetime | None:
         """Return the earliest time; None while the clock is not `trusted`, and then nothing ends by it."""

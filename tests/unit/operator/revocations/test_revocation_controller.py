@@ -41,7 +41,7 @@ class Operator:
         self.reachable = True
         self.again: list[WorkItem] = []
         self.noticed: list[tuple[str, bool, bool]] = []
-        server = ServerClock(lambda: NOW.timestamp() + since + ours, lambda: 1000.0)
+        self.server = server = ServerClock(lambda: NOW.timestamp() + since + ours, lambda: 1000.0)
         server.record_answer(NOW.timestamp(), 1000.0)
         ticks = Ticks()
         self.grants = Inventory(ticks, lambda _: None)
@@ -110,6 +110,15 @@ async def test_nobody_is_given_back_before_the_time_at_the_api_server(ours: floa
     operator.take(NOW + timedelta(seconds=seconds))
     async with running(operator):
         await asyncio.sleep(0.02)
+    assert operator.deletions == []
+
+
+async def test_nobody_is_given_back_by_one_answer_of_an_api_server_whose_clock_is_ahead() -> None:
+    operator = Operator()
+    operator.take(NOW + timedelta(seconds=20))
+    operator.server.record_answer(NOW.timestamp() + 25, 1000.0)
+    async with running(operator):
+        await settled()
     assert operator.deletions == []
 
 

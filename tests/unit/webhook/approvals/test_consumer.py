@@ -200,6 +200,10 @@ CHANGES: Final[dict[str, tuple[Callable[[Bench], None], Reason]]] = {
     ),
     "denied by a reviewer": (lambda bench: _status(bench, phase="Denied"), Reason.APPROVAL_DENIED),
     "at its end": (lambda bench: _status(bench, notAfterTime=at(0)), Reason.APPROVAL_EXPIRED),
+    "used up, at its end": (
+        lambda bench: _status(bench, phase="Consumed", notAfterTime=at(0)),
+        Reason.APPROVAL_CONSUMED,
+    ),
     "of a rule that changed": (_other_rule, Reason.APPROVAL_REQUIRED),
     "used up, of a rule that changed": (_used_up_and_another_rule, Reason.APPROVAL_CONSUMED),
     "denied by a rule": (_denied, Reason.POLICY_DENIED),

@@ -148,7 +148,7 @@ class Consumer:
                 return _denied(last, Reason.CLOCK_SKEW), None
             now = max(ours, theirs)
             last = judge(live, now)
-            if _already_taken(live, key, theirs) and _still_good(last, live):
+            if _already_taken(live, key, theirs) and _still_good(last, live, now):
                 return replace(last, outcome=Outcome.USE_GRANT, reason=Reason.ALLOWED), live
             if last.outcome is not Outcome.USE_GRANT:
                 return last, None
@@ -217,10 +217,17 @@ def _key_again(key: str, place: int) -> str:
     return _digest("again", key, f"{place}")
 
 
-def _still_good(verdict: Verdict, live: Grant) -> bool:
+def _still_good(verdict: Verdict, live: Grant, now: float) -> bool:
     """Nothing speaks against the grant but that this call used it up."""
     fits = verdict.outcome is Outcome.USE_GRANT or verdict.reason is Reason.APPROVAL_CONSUMED
-    return fits and verdict.gate is not None and grants.current(live, verdict.gate)
+    # What is used up stays so beyond the end.
+    return fits and verdict.gate is not None and grants.current(live, verdict.gate) and not _has_ended(live, now)
+
+
+def _has_ended(grant: Grant, now: float) -> bool:
+    """Tell whether the window of an approval is over; one without an end has none."""
+    ends = grant.status.not_after_time
+    return ends is None or now >= ends.timestamp()
 
 
 def _taken(last: Verdict, wanted: Mapping[str, Any], written: ApiResponse, ours: float) -> tuple[Verdict, Grant | None]:
@@ -233,8 +240,8 @@ def _taken(last: Verdict, wanted: Mapping[str, Any], written: ApiResponse, ours:
     if sent is None or stored is None or _state(sent) != _state(stored):
         _log.error("use refused: it was changed on admission", grant=wanted["metadata"]["name"], why=_CHANGED)
         return _denied(last, Reason.APPROVAL_UNVERIFIABLE), None
-    ends, theirs = stored.status.not_after_time, written.date
-    if theirs is None or ends is None or max(ours, theirs) >= ends.timestamp():
+    theirs = written.date
+    if theirs is None or _has_ended(stored, max(ours, theirs)):
         _log.error("use refused: it was written too late", grant=stored.name, why=_LATE)
         return _denied(last, Reason.CLOCK_SKEW if theirs is None else Reason.APPROVAL_EXPIRED), None
     return last, stored

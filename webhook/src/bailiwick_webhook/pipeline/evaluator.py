@@ -18,7 +18,7 @@ from bailiwick_engine.decision.explain import Explanation, explain
 from bailiwick_engine.historynumbers import UNREAD, HistoryReadings
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.evaluation import EvaluationRequest
-from bailiwick_webhook.pipeline.decision import DecisionInputs, EvaluatedCall
+from bailiwick_webhook.pipeline.decision import DecisionInputs, EvaluatedCall, FinalVerdict
 from bailiwick_webhook.pipeline.offload import Offload
 from bailiwick_webhook.store.view import View
 
@@ -50,10 +50,22 @@ class Evaluator:
 
     def reevaluate(self, one: EvaluatedCall, grant: Grant, now: float) -> EvaluatedCall:
         """Evaluate a call once more, with this grant as it was read live; `now` is by the later of two clocks."""
-        inputs = replace(self.inputs(), now=now)
+        inputs = self.inputs()
+        # The answer that `now` is from may have been long on its way.
+        inputs = replace(inputs, now=max(now, inputs.now))
         around = inputs.around(one.asked, self._installation, one.history_in(inputs.snapshot))
         verdict = decide(inputs.snapshot, one.asked.call, (grant,), around, one.verdict.digest)
         return EvaluatedCall(one.asked, inputs, verdict, None, one.reserved)
+
+    async def evaluate_again(self, settled: FinalVerdict, inputs: DecisionInputs) -> EvaluatedCall:
+        """Evaluate once more what was settled, with the grant that it used and the numbers that it was counted by."""
+        asked, counted, used = settled.asked, settled.counted, settled.used
+        history = UNREAD if counted is None else counted.history_in(inputs.snapshot)
+        around = inputs.around(asked, self._installation, history)
+        known, digest = () if used is None else (used,), settled.verdict.digest
+        work = partial(decide, inputs.snapshot, asked.call, known, around, digest)
+        verdict = await self._offload.run(asked.call.namespace, work, large=asked.large)
+        return EvaluatedCall(asked, inputs, verdict, None, None if counted is None else counted.reserved)
 
     def judge(self, one: EvaluatedCall, grants: Iterable[Grant], history: HistoryReadings) -> EvaluatedCall:
         """Evaluate a call once more, as of the same moment, with these grants and these numbers of its histories."""

@@ -41,6 +41,7 @@ from bailiwick_webhook.pipeline.decision import (
 )
 from bailiwick_webhook.pipeline.evaluator import Evaluator
 from bailiwick_webhook.pipeline.histories import HistoryCounter, uncounted_denied
+from bailiwick_webhook.pipeline.lateanswers import LateAnswers
 from bailiwick_webhook.pipeline.observer import BatchResult, Observer, SearchCount, Stage, UseResult, unobserved
 from bailiwick_webhook.pipeline.offload import Offload
 from bailiwick_webhook.pipeline.outcomes import CallReport, OutcomeReports
@@ -98,6 +99,7 @@ class Pdp:
         self.turns = LoopTurns()
         self._recorder = DecisionRecorder(records, RecordLines(record_key), self.offload, now, opener, observe)
         self._evaluator = Evaluator(store, installation, span or span_of(now), self.offload)
+        self._late = LateAnswers(self._evaluator)
         keeper = histories(self.counts.histories, self.turns.slices, self.offload.run, self._recorder.record_event)
         self.histories = HistoryCounter(keeper, self._evaluator, consumer, self.offload, self.counts.histories)
         self._outcomes = OutcomeReports(keeper, records, self.counts.histories, now)
@@ -180,7 +182,8 @@ class Pdp:
 
     async def _record_or_release(self, settled: FinalVerdict) -> Decision:
         try:
-            decision = await self._recorder.record("evaluation", self.histories.in_time(settled))
+            timely = self.histories.in_time(await self._late.judged(settled))
+            decision = await self._recorder.record("evaluation", timely)
         except BaseException:
             await self.histories.release(settled.counted)
             raise
