@@ -6,10 +6,12 @@ from types import SimpleNamespace
 from typing import Any, Final, cast
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.batch import Semantic
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.decision.verdict import Outcome, Verdict
@@ -151,3 +153,69 @@ async def test_a_use_that_takes_long_is_judged_by_what_is_known_when_it_is_answe
         decision = await resolve(pdp.evaluate(asked()))
     assert (decision.verdict.reason, decision.allowed) == (reason, reason is Reason.ALLOWED)
     assert [one["evaluation_id"] for one in said] == ([] if decision.allowed else [decision.evaluation_id])
+
+
+class StoppedClock:
+    """Stands in for the module `time` of a store that knows no other; it moves by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+LATE: Final = pytest.mark.parametrize(
+    ("seconds", "change", "reason"),
+    [(0.5, _deny, Reason.ALLOWED), *((2.0, *change) for change in CHANGES.values())],
+    ids=["soon", *CHANGES],
+)
+
+
+@pytest.mark.invariant(32)
+@LATE
+async def test_an_item_of_a_batch_that_waits_for_its_turn_is_judged_by_what_is_known_when_it_is_answered(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, change: Callable[[StaticStore], None], reason: Reason
+) -> None:
+    clock, point = StoppedClock(), CountingPoint(KeptObjects())
+    monkeypatch.setattr(alone, "time", clock)
+    turns = 0
+
+    class Slices:
+        async def turn(self) -> None:
+            # One before all, one before each of two is judged, and one before each is recorded.
+            nonlocal turns
+            turns += 1
+            if turns == 5:
+                clock.now += seconds
+                change(point.alone.store)
+
+    monkeypatch.setattr(point.pdp.turns, "slices", lambda _tenant: Slices())
+    items = [asked("customers.list", item=number) for number in range(2)]
+    decisions = [one for one in await point.pdp.evaluate_all(items, Semantic.EXECUTE_ALL) if one is not None]
+    assert [one.verdict.reason for one in decisions] == [Reason.ALLOWED, reason]
+    assert [one.allowed for one in decisions] == [line["decision"] for line in point.lines]
+    assert [one.allowed for one in decisions] == [True, reason is Reason.ALLOWED]
+
+
+@pytest.mark.invariant(32)
+@LATE
+async def test_a_large_call_that_waits_for_its_turn_is_judged_by_what_is_known_when_it_is_answered(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, change: Callable[[StaticStore], None], reason: Reason
+) -> None:
+    clock, point = StoppedClock(), CountingPoint(KeptObjects())
+    monkeypatch.setattr(alone, "time", clock)
+    run, runs = point.pdp.offload.run, 0
+
+    async def run_late(tenant: str, work: Callable[[], Any], *, large: bool = True) -> object:
+        nonlocal runs
+        done, runs = await run(tenant, work, large=large), runs + 1
+        if runs == 1:
+            clock.now += seconds
+            change(point.alone.store)
+        return done
+
+    monkeypatch.setattr(point.pdp.offload, "run", run_late)
+    decision = await resolve(point.pdp.evaluate(replace(asked("customers.list"), large=True)))
+    assert (decision.verdict.reason, decision.allowed) == (reason, reason is Reason.ALLOWED)
+    assert [line["decision"] for line in point.lines] == [decision.allowed]

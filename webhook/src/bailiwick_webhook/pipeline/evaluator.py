@@ -44,6 +44,10 @@ class Evaluator:
         earliest, latest = self._span()
         return DecisionInputs(self.snapshot, latest, self._store.glance(), earliest)
 
+    def age(self, inputs: DecisionInputs) -> float:
+        """Return how many seconds ago these inputs were looked at."""
+        return self._store.glance().moment - inputs.seen.moment
+
     def circumstances(self, asked: EvaluationRequest) -> Circumstances:
         """Return the circumstances of a decision at this moment."""
         return self.inputs().around(asked, self._installation)

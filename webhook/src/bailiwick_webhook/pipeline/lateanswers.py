@@ -1,8 +1,8 @@
 """Late answers: what was decided a while ago is let through only if it would be let through now.
 
-Standing: under `pdp`, over the evaluator. Holds: a call that took longer than `SECONDS` to be counted, or to use a
-grant, is judged once more before it is recorded, by the policies, revocations and freshness of then; by that it can
-only be denied.
+Standing: under `pdp`, over the evaluator. Holds: a call that took longer than `SECONDS` to be counted, to use a grant,
+or to have its turn, is judged once more before it is recorded, by the policies, revocations and freshness of then; by
+that it can only be denied.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.pipeline.decision import EvaluatedCall, FinalVerdict
+from bailiwick_webhook.pipeline.decision import DecisionInputs, EvaluatedCall, FinalVerdict
 from bailiwick_webhook.pipeline.evaluator import Evaluator
 from bailiwick_webhook.pipeline.histories import uncounted_denied
 
@@ -27,13 +27,15 @@ class LateAnswers:
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
 
+    def is_late(self, inputs: DecisionInputs) -> bool:
+        """Tell whether what was decided from these is to be judged once more."""
+        return self._evaluator.age(inputs) > SECONDS
+
     async def judged(self, settled: FinalVerdict) -> FinalVerdict:
         """Return what is about to be recorded; denied where it was decided a while ago and would be denied now."""
-        if not settled.allowed or settled.verdict.dry_run:
+        if not settled.allowed or settled.verdict.dry_run or not self.is_late(settled.inputs):
             return settled
         inputs = self._evaluator.inputs()
-        if inputs.seen.moment - settled.inputs.seen.moment <= SECONDS:
-            return settled
         one = uncounted_denied(await self._evaluator.evaluate_again(settled, inputs))
         if _passes(one, settled):
             return settled

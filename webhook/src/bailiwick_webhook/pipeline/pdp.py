@@ -33,7 +33,6 @@ from bailiwick_webhook.metrics.counts import Counts, Tally
 from bailiwick_webhook.metrics.table import DecisionOutcome as Counted, OutcomeResult, Use
 from bailiwick_webhook.pipeline.decision import (
     Decision,
-    DecisionInputs,
     EvaluatedCall,
     FinalVerdict,
     new_evaluation_id,
@@ -148,6 +147,8 @@ class Pdp:
         read = None
         if asked.large and not one.takes_grant:
             read = await self._recorder.read(asked.call, inputs.snapshot, one.weighed)
+        if self._late.is_late(inputs):
+            return await self._evaluate_in_steps(one, shadow, started, explanation)
         return self._settle(one, shadow, started, explanation, read)
 
     def _settle(
@@ -244,7 +245,7 @@ class Pdp:
         if self._records.waits or any(one is not None and one.takes_steps for one in judged):
             decisions = await self._record_in_turn(judged, semantic, inputs.snapshot, slices)
         else:
-            decisions = await self._record_at_once(judged, semantic, inputs, slices)
+            decisions = await self._record_at_once(judged, semantic, slices)
         for one, decision, shadow in zip(judged, decisions, shadows, strict=False):
             self.shadows.put(shadow, decision)
             if one is not None and decision is not None:
@@ -258,7 +259,7 @@ class Pdp:
         return decisions[:answered]
 
     async def _record_at_once(
-        self, judged: Iterable[EvaluatedCall | None], semantic: Semantic, inputs: DecisionInputs, slices: TenantSlices
+        self, judged: Iterable[EvaluatedCall | None], semantic: Semantic, slices: TenantSlices
     ) -> list[Decision | None]:
         """Record what needs no wait, all as of one moment."""
         decisions: list[Decision | None] = []
@@ -269,18 +270,22 @@ class Pdp:
             if one is None:
                 decisions.append(None)
             else:
-                settled = settle(one, None)
-                allowed = settled.allowed
-                read = None
-                if one.asked.large:
-                    read = await self._recorder.read(one.asked.call, inputs.snapshot, one.weighed)
-                decision, line = self._recorder.compose("evaluation", settled, now, one.weighed, read)
-                if not self._records.take(line):
-                    decision = await self._recorder.write(decision, line, must=False)
+                decision = await self._record_in_time(settle(one, None), one, now)
+                allowed = decision.allowed
                 decisions.append(decision)
             if semantic.ends(allowed=allowed):
                 break
         return decisions
+
+    async def _record_in_time(self, settled: FinalVerdict, one: EvaluatedCall, now: float) -> Decision:
+        """Record what needs no wait, unless it waited for its turn for so long that it has to be judged again."""
+        read = None
+        if one.asked.large:
+            read = await self._recorder.read(one.asked.call, one.inputs.snapshot, one.weighed)
+        if self._late.is_late(one.inputs):
+            return await self._record_or_release(settled)
+        decision, line = self._recorder.compose("evaluation", settled, now, one.weighed, read)
+        return decision if self._records.take(line) else await self._recorder.write(decision, line, must=False)
 
     async def _record_in_turn(
         self, judged: Iterable[EvaluatedCall | None], semantic: Semantic, snapshot: Snapshot, slices: TenantSlices
