@@ -158,7 +158,7 @@ class RouteMatch(NamedTuple):
         if twin is not None:
             return RouteRefusal(
                 Reason.AMBIGUOUS_REQUEST,
-                f"the body has the member {twin}, which upstreams that know no case take for another one",
+                f"the body has the member {twin}, which some upstreams take for another one",
             )
         if identifier is None:
             return RouteRefusal(Reason.UNMAPPED, "the call lacks a value that the id of its resource needs")

@@ -205,7 +205,7 @@ def call_of(
     added = added_arguments(params, {name: message.meta[name] for name in passed if name in message.meta})
     twin = twin_members({"arguments": params.get("arguments"), **added})
     if twin is not None:
-        raise ambiguous(f"servers that know no case take the argument {twin} for another one")
+        raise ambiguous(f"some servers take the argument {twin} for another one")
     match message.method:
         case "tools/call":
             return _tool_call(message, tools, who, added)

@@ -171,6 +171,24 @@ class TestAQuery:
         assert query_values("customer_id=42&customer[id=43", ["customer_id"]) is None
         assert query_values("customer_id=42&customer[id]=43", ["customer_id"]) == {"customer_id": "42"}
 
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "order_id=1&orderId=2",
+            "orderId=2",
+            "order_id=1&ORDERID=2",
+            "order_id=1&order_id_=2",
+            "order_id=1&order__id=2",
+        ],
+    )
+    def test_of_a_name_in_the_spelling_of_another_convention_is_refused(self, query: str) -> None:
+        assert query_values(query, ["order_id"]) is None
+        # Nor is either one read, where both are wanted.
+        assert query_values(query, ["order_id", "orderId"]) is None
+
+    def test_of_a_name_that_begins_with_an_underscore_is_another_one(self) -> None:
+        assert query_values("id=1&_id=2&_=3", ["id"]) == {"id": "1"}
+
     def test_of_which_nothing_is_read_may_have_any_number_of_parameters(self) -> None:
         assert query_values("&" * 1_000 + "a=1", []) == {}
         assert query_values("&" * 511 + "a=1", ["a"]) == {"a": "1"}
