@@ -36,6 +36,7 @@ class PathDefect(StrEnum):
     DOTS = segments.DOTS
     ENCODED = segments.ENCODED
     TEXT = segments.TEXT
+    SESSION = segments.SESSION
     MEANING = segments.MEANING
 
 
