@@ -204,3 +204,22 @@ async def test_ab_26_a_resource_in_another_spelling_is_not_read(fake_mcp: FakePD
         with pytest.raises(Exception, match=r"."):
             await client.read_resource(uri)
     assert ran == []
+
+
+@pytest.mark.parametrize("text", ["null", " null\n", '["13"]', '{"id": 13}'])
+async def test_a_text_that_the_official_sdk_takes_for_the_json_in_it_does_not_run(fake_mcp: FakePDP, text: str) -> None:
+    gate, ran = McpGate(fake_mcp.async_client(ENDPOINT)), list[Any]()
+    server: MCPServer[Any] = MCPServer("tools", middleware=[guard(gate)], lifespan=closing_of(gate))
+
+    @server.tool()
+    def add(of: str | list[str] | dict[str, int] | None = "nobody", note: str = "") -> None:
+        ran.append((of, note))
+
+    with served(server.streamable_http_app()) as base:
+        async with client_of(f"{base}/mcp", AGENT) as agent:
+            # What takes texts alone gets the text.
+            await agent.call_tool("add", {"of": "13", "note": text})
+            with pytest.raises(MCPError) as caught:
+                await agent.call_tool("add", {"of": text})
+    assert ran == [("13", text)]
+    assert caught.value.data["reason"] == "ambiguous_request"

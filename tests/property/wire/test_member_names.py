@@ -1,16 +1,23 @@
-"""Arguments that a route takes out of a body are those that an application in Go takes, whatever names stand in it.
+"""Arguments that a route takes are those that an application takes, whatever names stand in its body or its query.
 
-The oracle is encoding/json of Go, which knows no case of names and takes the last of several members.
+The oracles are encoding/json of Go, which knows no case of names and takes the last of several members, and readers
+that know one member by two names: protobuf's, and FastAPI with models of pydantic.
 """
 
 import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 
 import pytest
+from fastapi import FastAPI, Query
+from fastapi.testclient import TestClient
+from google.protobuf import descriptor_pb2, descriptor_pool
 from hypothesis import given, settings, strategies as st
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel, to_pascal
 
 from bailiwick_api.kinds.httproutes import HttpSettings
 from bailiwick_engine.compile.routes import compile_routes
@@ -107,11 +114,17 @@ def test_go_takes_the_last_of_two_members(read_in_go: Callable[[dict[str, Any]],
         ({"a": 1, "A": 1}, "a"),
         ({"x": [1, {"b": [{"ship": 1, "\u017fhip": 2}]}]}, "ship"),
         ({"key": 1, "\u212aey": 2}, "key"),
+        ({"order_amount": 1, "orderAmount": 2}, "order_amount"),
+        ({"orderAmount": 1, "OrderAmount_": 2}, "orderAmount"),
+        ({"order": [{"a1b_c": 1, "a1BC": 2}]}, "a1b_c"),
+        ({"id": 1, "_id": 2, "": 3, "_": 4, "__": 5}, None),
         ("a", None),
         (None, None),
     ],
 )
-def test_members_that_only_case_sets_apart_are_found_at_any_depth(value: object, twin: str | None) -> None:
+def test_members_that_only_case_and_underscores_set_apart_are_found_at_any_depth(
+    value: object, twin: str | None
+) -> None:
     assert twin_members(value) == twin
 
 
@@ -122,3 +135,73 @@ def test_a_body_of_many_names_is_read_in_proportion_to_its_size() -> None:
         return lines_run(lambda: twin_members({"to": dict.fromkeys([*names, "last", "Last"], 1)}))
 
     assert work(2_000) < 2.2 * work(1_000)
+
+
+WORDS: Final = st.from_regex(r"[a-z][a-z0-9]{0,5}(_{1,2}[a-z0-9]{1,5}){1,3}_?", fullmatch=True)
+
+
+@given(name=WORDS)
+def test_a_member_in_the_spelling_of_another_convention_is_found(name: str) -> None:
+    for alias in {to_camel(name), to_pascal(name), json_name(name)} - {name}:
+        assert twin_members({name: 1, alias: 2}) == name
+
+
+def json_name(field: str) -> str:
+    """Return the name that protobuf itself gives a field in JSON."""
+    file = descriptor_pb2.FileDescriptorProto(name="names.proto", package="names", syntax="proto3")
+    file.message_type.add(name="Names").field.add(
+        name=field,
+        number=1,
+        label=descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL,
+        type=descriptor_pb2.FieldDescriptorProto.TYPE_INT32,
+    )
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    name: str = pool.FindMessageTypeByName("names.Names").fields[0].json_name
+    return name
+
+
+class CamelOrder(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+    order_amount: int = 0
+
+
+def orders(paid: list[int]) -> FastAPI:
+    app = FastAPI()
+
+    @app.post("/by-query")
+    async def by_query(order: Annotated[CamelOrder, Query()]) -> None:
+        paid.append(order.order_amount)
+
+    @app.post("/by-body")
+    async def by_body(order: CamelOrder) -> None:
+        paid.append(order.order_amount)
+
+    return app
+
+
+def order_table() -> RouteTable:
+    route = {"methods": ["POST"], "action": "pay", "resource": {"type": "order", "id": "*"}}
+    routes = [
+        {**route, "path": "/by-body", "args": {"amount": "/order_amount"}},
+        {**route, "path": "/by-query", "args": {"amount": "{query.order_amount}"}},
+    ]
+    made = compile_routes(HttpSettings.model_validate({"hosts": [HOST], "routes": routes}))
+    assert isinstance(made, RouteTable)
+    return made
+
+
+@pytest.mark.parametrize("order", [{"order_amount": 1, "orderAmount": 9000}, {"orderAmount": 9000}])
+def test_what_fastapi_takes_for_an_argument_of_a_route_is_refused(order: dict[str, int]) -> None:
+    paid: list[int] = []
+    query, table = urlencode(order), order_table()
+    with TestClient(orders(paid)) as client:
+        client.post(f"/by-query?{query}")
+        client.post("/by-body", json=order)
+    assert paid == [9000, 9000]
+    by_query, by_body = table.find("POST", HOST, f"/by-query?{query}"), table.find("POST", HOST, "/by-body")
+    assert isinstance(by_body, RouteMatch)
+    for found in (by_query, by_body.call({}, order)):
+        assert isinstance(found, RouteRefusal)
+        assert found.reason is Reason.AMBIGUOUS_REQUEST

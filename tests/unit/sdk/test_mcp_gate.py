@@ -211,6 +211,43 @@ async def test_what_cannot_be_asked_about_is_denied_unasked(message: McpMessage,
     assert script.sent == []
 
 
+NULLABLE: Final = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "passes"),
+    [
+        (NULLABLE, "null", False),
+        (NULLABLE, "[]", False),
+        (NULLABLE, '{"a": 1}', False),
+        ({"type": ["string", "null"]}, "null", False),
+        ({}, "null", False),
+        (True, "null", False),
+        (NULLABLE, "", True),
+        (NULLABLE, "nobody", True),
+        (NULLABLE, "7", True),
+        (NULLABLE, "true", True),
+        (NULLABLE, "[" * 100_000, True),
+        (NULLABLE, None, True),
+        ({"type": "string"}, "null", True),
+        ({"type": "string"}, '{"a": 1}', True),
+        (None, "null", True),
+    ],
+)
+async def test_a_text_that_a_server_could_take_for_the_json_in_it_is_denied_unasked(
+    schema: object, text: str | None, passes: bool
+) -> None:
+    properties = {} if schema is None else {"customer": schema}
+    tool = ToolDefinition.of_wire({"name": "refund", "inputSchema": {"type": "object", "properties": properties}})
+    message = replace(REFUND, tool=tool, params={"name": "refund", "arguments": {"customer": text}})
+    script = Script(allow())
+    if passes:
+        assert await gate(script).admit(message)
+    else:
+        assert (await refusal(gate(script), message)).data["reason"] == "ambiguous_request"
+        assert script.sent == []
+
+
 async def test_the_own_identity_is_for_local_messages_without_a_token_only() -> None:
     script = Script(allow())
     own = gate(script, identity=lambda: "own")

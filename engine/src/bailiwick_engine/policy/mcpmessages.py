@@ -117,7 +117,7 @@ def _map_named_call(
     whole = {**(args or {}), **added_arguments(params, meta if isinstance(meta, Mapping) else {})}
     twin = twin_members(whole)
     if twin is not None:
-        return _refused(f"servers that know no case take the argument {twin} for another one")
+        return _refused(f"some servers take the argument {twin} for another one")
     return MappedCall(Action(action or name), Resource(kind, name), whole)
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from bailiwick_engine.policy import segments
+from bailiwick_engine.policy.membernames import joined_words
 from bailiwick_engine.policy.overrides import is_override, plain_names
 from bailiwick_engine.policy.segments import decoded_text, is_plain, segment_defect
 
@@ -35,6 +36,7 @@ class PathDefect(StrEnum):
     DOTS = segments.DOTS
     ENCODED = segments.ENCODED
     TEXT = segments.TEXT
+    SESSION = segments.SESSION
     MEANING = segments.MEANING
 
 
@@ -81,7 +83,7 @@ def query_values(query: str, names: Collection[str]) -> dict[str, str] | None:
         return {}
     if len(query) > MAX_TARGET or _QUERY.fullmatch(query) is None:
         return None
-    folded = {plain: name for name in names for plain in plain_names(name)}
+    folded = [(name, _readings(name)) for name in names]
     found: dict[str, str] = {}
     pairs = re.split("[&;]", query)
     if names and len(pairs) > MAX_PARAMETERS:
@@ -94,17 +96,22 @@ def query_values(query: str, names: Collection[str]) -> dict[str, str] | None:
         # Decoded twice, as some readers do.
         if is_override(read) or is_override(decoded_text(read) or ""):
             return None
-        meant = next((folded[plain] for plain in plain_names(read) if plain in folded), None)
-        if meant is None:
+        readings = _readings(read)
+        meant = [one for one, its in folded if not its.isdisjoint(readings)]
+        if not meant:
             continue
         text = decoded_text(value)
         # Of a name that is wanted there is one, spelled plainly, with one value.
-        if name != meant or name in found or not separator or ";" in query or "+" in value:
+        if meant != [name] or name in found or not separator or ";" in query or "+" in value:
             return None
         if text is None or not is_plain(text):
             return None
         found[name] = text
     return found
+
+
+def _readings(name: str) -> frozenset[str]:
+    return frozenset(map(joined_words, plain_names(name)))
 
 
 def canonical_host(host: str) -> str | None:

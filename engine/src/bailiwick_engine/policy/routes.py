@@ -105,15 +105,15 @@ class CompiledRoute:
         """Tell whether this route takes by a name what some upstream takes for a literal of another one.
 
         Both have as many segments as the path; `folded` are the other one's. Some upstreams know no case and no slash
-        at the end, or take what follows the first dot of the last segment for a format, as in `/customers.json`.
+        at the end, or take what follows a dot of the last segment for a format, as in `/customers.json`. Which dot that
+        is depends on their route: where it is `/reports/q1.2026`, they take `/reports/q1.2026.json` for it.
         """
         last = len(path.segments) - 1
         hidden = False
         for index, (segment, literal) in enumerate(zip(path.segments, folded, strict=True)):
             if literal is None:
                 continue
-            readings = {segment, segment.partition(".")[0]} if index == last else {segment}
-            if literal not in map(caseless_text, readings):
+            if not _is_read_as(segment, literal, has_format=index == last):
                 return False
             hidden = hidden or self.segments[index] is None
         return hidden
@@ -158,7 +158,7 @@ class RouteMatch(NamedTuple):
         if twin is not None:
             return RouteRefusal(
                 Reason.AMBIGUOUS_REQUEST,
-                f"the body has the member {twin}, which upstreams that know no case take for another one",
+                f"the body has the member {twin}, which some upstreams take for another one",
             )
         if identifier is None:
             return RouteRefusal(Reason.UNMAPPED, "the call lacks a value that the id of its resource needs")
@@ -271,6 +271,12 @@ class _Filler:
     def texts(self, templates: Mapping[str, Template]) -> dict[str, Json]:
         filled = {name: self.text(template) for name, template in templates.items()}
         return {name: value for name, value in filled.items() if value is not None}
+
+
+def _is_read_as(segment: str, literal: str, *, has_format: bool) -> bool:
+    """Tell whether some upstream takes a segment for this one, which is folded. `has_format`: it is the last one."""
+    folded = caseless_text(segment)
+    return folded == literal or (has_format and folded.startswith(f"{literal}."))
 
 
 def _pointed(document: Json, pointer: Pointer) -> Json:

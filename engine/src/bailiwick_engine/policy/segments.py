@@ -15,15 +15,19 @@ EMPTY: Final = "the path has an empty segment"
 DOTS: Final = "the path has a segment of dots, or a segment that ends with a dot or a space"
 ENCODED: Final = "the path encodes a character in a way that is not canonical"
 TEXT: Final = "the path is not printable UTF-8 text in composed form"
+SESSION: Final = "the path has a session in parentheses, which ASP.NET takes out of it"
 MEANING: Final = "the path contains a character that some programs treat as a separator"
 
 PERCENT_ENCODED: Final = re.compile(r"%([0-9A-Fa-f]{2})")
 _SEGMENT: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()+,=:@-]|%[0-9A-F]{2})+")
-# Of these letters none is encoded, composed, folded or a separator to anybody, and no dot or space is among them.
-_SIMPLE: Final = re.compile(r"[A-Za-z0-9_~!$&'()+,=:@-]+")
+# Of these letters none is encoded, composed, folded, a separator or the beginning of a session to anybody, and no dot
+# or space is among them.
+_SIMPLE: Final = re.compile(r"[A-Za-z0-9_~!$&')+,=:@-]+")
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 # What separates, ends or stands for something to some reader of paths, so that it is refused in every spelling.
 _MEANINGFUL: Final = frozenset("/\\%;*?#")
+# Of ASP.NET without cookies, which serves /admin for /(S(x))/admin. It can end in another segment.
+_SESSION: Final = re.compile(r"\([A-Za-z]\(")
 
 
 def segment_defect(raw: str) -> str | None:
@@ -46,6 +50,8 @@ def _defect(raw: str) -> str | None:
     folded = unicodedata.normalize("NFKC", text)
     if not _MEANINGFUL.isdisjoint(folded):
         return MEANING
+    if _SESSION.search(folded):
+        return SESSION
     if folded.endswith((".", " ")) or folded.startswith(" ") or not folded.strip(". "):
         return DOTS
     return None

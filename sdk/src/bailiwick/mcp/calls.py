@@ -205,7 +205,7 @@ def call_of(
     added = added_arguments(params, {name: message.meta[name] for name in passed if name in message.meta})
     twin = twin_members({"arguments": params.get("arguments"), **added})
     if twin is not None:
-        raise ambiguous(f"servers that know no case take the argument {twin} for another one")
+        raise ambiguous(f"some servers take the argument {twin} for another one")
     match message.method:
         case "tools/call":
             return _tool_call(message, tools, who, added)
@@ -249,6 +249,9 @@ def _tool_call(
         raise unmapped(f"the tool {name}")
     arguments = _arguments(message.params)
     _checked(arguments, message.tool.schema)
+    hidden = _json_in_text(arguments, message.tool.schema)
+    if hidden is not None:
+        raise ambiguous(f"servers take the text of the argument {hidden[:64]} for the JSON that stands in it")
     kind, pattern = rule.resource or ("tool", name)
     identifier = pattern if rule.resource is None else _identifier(pattern, arguments)
     resource = _resource(kind, identifier, message.tool)
@@ -343,6 +346,34 @@ def _checked(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
     if error is not None:
         path = "/".join(str(part) for part in error.absolute_path) or "arguments"
         raise bad_request(f"The arguments are not those of the tool's schema: {path}: {error.message[:200]}.")
+
+
+def _json_in_text(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> str | None:
+    """Return an argument whose text some servers take for the JSON in it; None where there is none.
+
+    The official SDK does so with null, lists and objects, for models that quote them, wherever a parameter is not a
+    plain text: one that may be left out by null is left out by the text "null" too.
+    """
+    declared = schema.get("properties")
+    kinds: Mapping[str, Any] = declared if isinstance(declared, Mapping) else {}
+    for name, value in arguments.items():
+        kind = kinds.get(name)
+        if isinstance(value, str) and kind is not None and not _is_text(kind) and _holds_json(value):
+            return name
+    return None
+
+
+def _is_text(kind: object) -> bool:
+    """Tell whether a schema takes texts alone."""
+    return isinstance(kind, Mapping) and kind.get("type") == "string"
+
+
+def _holds_json(value: str) -> bool:
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        return False
+    return found is None or isinstance(found, list | dict)
 
 
 def _identifier(pattern: str, arguments: Mapping[str, Any]) -> str:

@@ -23,6 +23,8 @@ ACCEPTED = {
     "/carol@corp.example": (("carol@corp.example",), False),
     "/carol%40corp.example": (("carol@corp.example",), False),
     "/a:b,c+d=e$f&g!h'(i)~_-.x": (("a:b,c+d=e$f&g!h'(i)~_-.x",), False),
+    "/Orders('a')": (("Orders('a')",), False),
+    "/Orders(key=length(a))": (("Orders(key=length(a))",), False),
     "/v1.2": (("v1.2",), False),
     "/.well-known": ((".well-known",), False),
 }
@@ -76,6 +78,13 @@ REFUSED = {
     "a wide slash": ("/a%EF%BC%8Fb", PathDefect.MEANING),
     "wide dots": ("/%EF%BC%8E%EF%BC%8E/admin", PathDefect.DOTS),
     "a one-dot leader": ("/%E2%80%A5/admin", PathDefect.DOTS),
+    "a session": ("/(S(lit3py55t21z5v55vlm25s55))/customers", PathDefect.SESSION),
+    "a session of two parts": ("/customers/(A(x)F(y))/42", PathDefect.SESSION),
+    "a session before a segment": ("/customers/(S(x))42", PathDefect.SESSION),
+    "a session in a segment": ("/customers/4(s(x))2", PathDefect.SESSION),
+    "a session in two segments": ("/(S(x/y))/customers", PathDefect.SESSION),
+    "a session that is encoded": ("/%28S%28x%29%29/customers", PathDefect.SESSION),
+    "a session in wide parentheses": ("/%EF%BC%88S(x))/customers", PathDefect.SESSION),
     "too long": ("/" + "a" * MAX_TARGET, PathDefect.LONG),
     "too many segments": ("/a" * (MAX_SEGMENTS + 1), PathDefect.LONG),
 }
@@ -170,6 +179,24 @@ class TestAQuery:
     def test_of_a_bracket_that_php_takes_for_an_underscore_is_refused(self) -> None:
         assert query_values("customer_id=42&customer[id=43", ["customer_id"]) is None
         assert query_values("customer_id=42&customer[id]=43", ["customer_id"]) == {"customer_id": "42"}
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "order_id=1&orderId=2",
+            "orderId=2",
+            "order_id=1&ORDERID=2",
+            "order_id=1&order_id_=2",
+            "order_id=1&order__id=2",
+        ],
+    )
+    def test_of_a_name_in_the_spelling_of_another_convention_is_refused(self, query: str) -> None:
+        assert query_values(query, ["order_id"]) is None
+        # Nor is either one read, where both are wanted.
+        assert query_values(query, ["order_id", "orderId"]) is None
+
+    def test_of_a_name_that_begins_with_an_underscore_is_another_one(self) -> None:
+        assert query_values("id=1&_id=2&_=3", ["id"]) == {"id": "1"}
 
     def test_of_which_nothing_is_read_may_have_any_number_of_parameters(self) -> None:
         assert query_values("&" * 1_000 + "a=1", []) == {}
