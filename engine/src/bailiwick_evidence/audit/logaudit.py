@@ -97,7 +97,7 @@ class LogAudit:
         yield from self._take_lines(self._reader.finish(self._fits, self._doubt))
         for log in [one for one in self.chains.values() if one.doubtful]:
             certain = settle(log, self.book.claims_of(log.id))
-            # Of the others, none is read: each could be a line that nobody wrote.
+            # Of the others, none is read: each could be a line that no process wrote.
             numbers = {line.link.seq for line in log.doubtful.values()}
             log.torn += len(numbers.difference(line.link.seq for line in certain))
             for line in certain:
