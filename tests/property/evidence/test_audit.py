@@ -64,6 +64,20 @@ def test_what_is_honest_is_never_called_changed(seed: int) -> None:
     assert found(files(seed, list(LINES), inside=True), 1 + seed % 5_000) == []
 
 
+@given(st.integers(1, SIZE), SEEDS)
+def test_a_log_is_intact_only_if_all_of_it_was_read(count: int, seed: int) -> None:
+    """Who stores a log cuts its last lines in two, and puts other ends beside them."""
+    chance = random.Random(seed)  # noqa: S311 - so that a seed tells all
+    given_files = [b"".join(LINES[:-count])]
+    for line in LINES[-count:]:
+        at = chance.randint(1, len(line) - 2)
+        ends = [b"}\n", b'":1}\n', b'"}\n', b'"x":1}\n']
+        given_files += [line[:at], *chance.sample([line[at:], *ends], 5)]
+    chance.shuffle(given_files)
+    audit, reports = audited(given_files, [PROCESS.checkpoint()])
+    assert [report.intact for report in reports] == [audit.lines == SIZE]
+
+
 @given(PLACES, PLACES, SEEDS)
 def test_lines_that_are_cut_and_edited_are_named(cut: set[int], changed: set[int], seed: int) -> None:
     lines = [edited(line, place) if place in changed else line for place, line in enumerate(LINES) if place not in cut]

@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from bailiwick_evidence.audit import doubtfullines
 from bailiwick_evidence.audit.chaintable import BRIEF_LINES
 from bailiwick_evidence.audit.claims import ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.findings import ChainReport, FindingCode
@@ -99,6 +100,14 @@ class TestWhatIsHonest:
         for given in ([*lines[:3], torn + b"\n", *lines[3:]], [*lines, torn + b"\n"]):
             audit, (report,) = audited([b"".join(given)], [process.checkpoint()])
             assert (places(report), audit.torn) == (["unclosed"], 1)
+
+    def test_the_last_lines_of_two_logs_may_both_be_cut(self) -> None:
+        one, other = ProcessLog(2).records(3), ProcessLog(3).records(3)
+        texts = [b"".join(process.lines) for process in (one, other)]
+        cut = [part for text in texts for part in (text[:-40], text[-40:])]
+        audit, reports = audited(cut, [one.checkpoint(), other.checkpoint()])
+        assert [places(report) for report in reports] == [["unclosed"], ["unclosed"]]
+        assert (audit.lines, audit.torn) == (8, 0)
 
     def test_what_a_killed_process_began_stands_before_another_ones_line(self) -> None:
         one, other = ProcessLog(2).records(3), ProcessLog(3).records(3).close()
@@ -287,6 +296,38 @@ CHANGES: list[tuple[str, Callable[[list[bytes]], list[bytes]], list[str]]] = [
     ("the name changed", lambda lines: [*lines[:4], misnamed(lines[4]), *lines[5:]], ["altered at 4"]),
     ("spoilt beyond reading", lambda lines: [*lines[:4], lines[4][:-2] + b"\n", *lines[5:]], ["gap at 4"]),
 ]
+
+
+def beside_others(lines: list[bytes], count: int) -> list[bytes]:
+    """Return files with the last lines cut in two, each beside another end that makes a line with its beginning."""
+    files = [b"".join(lines[:-count])]
+    for line in lines[-count:]:
+        at = line.index(b'"kind"')
+        files += [line[:at], line[at:], b'"forged":1}\n']
+    return files
+
+
+class TestLinesOfWhosePiecesOtherLinesCanBeMade:
+    @pytest.mark.parametrize("count", [1, 2, LINES - 1, LINES])
+    def test_a_reader_gets_each_that_a_witness_saw(self, count: int) -> None:
+        for files in (found := beside_others(log().lines, count), found[::-1]):
+            audit = LogAudit(WitnessBook((WITNESS_KEY,)))
+            audit.book.add(ShownCheckpoint(log().checkpoint()))
+            read = [line.text for file in files for step in (audit.feed(file), audit.end()) for line in step]
+            read += [line.text for line in audit.finish()]
+            (report,) = audit.reports()
+            assert (places(report), report.whole, audit.torn) == ([], True, 0)
+            assert sorted(read) == sorted(line[:-1] for line in log().lines)
+
+    def test_one_that_no_witness_saw_is_none_that_is_read(self) -> None:
+        audit, (report,) = audited(beside_others(log().lines, 2), [log().checkpoint(LINES - 1)])
+        assert (places(report)[0], audit.lines, audit.torn) == (f"tail at {LINES - 1}", LINES - 1, 1)
+
+    def test_a_log_is_not_intact_where_too_many_would_have_to_be_tried(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(doubtfullines, "_TRIED", 1)
+        audit, (report,) = audited(beside_others(log().lines, 2), [log().checkpoint()])
+        assert (report.intact, audit.lines, audit.torn) == (False, LINES - 2, 2)
+        assert places(report) == [f"truncated {LINES - 2}-{LINES - 1}"]
 
 
 def exchanged(place: bytes, content: bytes) -> bytes:

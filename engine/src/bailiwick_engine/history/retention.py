@@ -1,6 +1,7 @@
 """Retention: until when the state of a key can matter.
 
-Standing: over `windows`. Holds: no state is given up before all of it is out.
+Standing: over `windows`. Holds: no state is given up before all of it is out, nor before an hour that was named for an
+earlier state of the object.
 """
 
 from collections.abc import Iterable
@@ -17,12 +18,15 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SPREAD: Final = 60_000
 """By how much the clocks of two processes may differ, in milliseconds."""
 _HOUR: Final = 3_600_000
+_LONGEST: Final = 34 * 24 * _HOUR
+"""No hour is further from a state's clock, whatever windows it has."""
 
 
-def keep_until(state: KeyState, definitions: Iterable[CompiledHistory]) -> str:
+def keep_until(state: KeyState, definitions: Iterable[CompiledHistory], named: int = 0) -> str:
     """Return the first whole hour in UTC, such as `2026-11-30T16`, at which nothing of a state matters any more.
 
-    A line of a definition that is not among these is kept for as long as the longest window.
+    A line of a definition that is not among these is kept for as long as the longest window. `named`: the hour that the
+    object has, in milliseconds. Who saw it trusts no object without what it saw until then, so it never comes sooner.
     """
     windows = {history.digest: history.window for history in definitions}
     end = state.clock + KEEP_RECENT
@@ -31,6 +35,7 @@ def keep_until(state: KeyState, definitions: Iterable[CompiledHistory]) -> str:
         over = line.last + KEEP_LINE if window is None else window_end(window, line.slots[-1].number)
         end = max(end, over)
     end = max([end, *(entry.outcome.until for entry in state.recent if entry.outcome is not None)])
+    end = max(end, min(named, state.clock + _LONGEST) - _SPREAD)
     hours = -(-min(end + _SPREAD, MAX_TIME) // _HOUR)
     return (_EPOCH + timedelta(hours=hours)).strftime("%Y-%m-%dT%H")
 

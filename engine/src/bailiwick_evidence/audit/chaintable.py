@@ -148,6 +148,18 @@ class ChainTable:
         self.doubtful[leaf_hash(line)] = ChainLine(link, line)
         self.add(link, line)
 
+    def settle(self, line: ChainLine) -> None:
+        """Take a doubtful line for the one that was here."""
+        seq, leaf = line.link.seq, leaf_hash(line.text)
+        others = (index for index, one in enumerate(self.others.get(seq, ())) if one.leaf == leaf)
+        if (index := next(others, None)) is not None:
+            self.choose(seq, index)
+        del self.doubtful[leaf]
+        if seq == 0:
+            self.oldest = line.text[:BEGINNING]
+        if seq == self.leaves.size - 1:
+            self.newest = line.text[:BEGINNING]
+
     def remember(self, kept: LeafTable, below: int) -> None:
         """Add kept leaves for missing lines with numbers below this one."""
         ends = [(0, 0), *((start, end) for start, end in self.leaves.runs() if start < below), (below, below)]

@@ -119,6 +119,7 @@ class _Judgement:
             self.findings.append(LogFinding(FindingCode.ALTERED, said))
         began, ended = log.start_time, log.end_time
         witnessed, upto = latest(self.vouchers, self.quorum), known_until(self.vouchers, self.quorum)
+        self._doubtful(witnessed)
         self._honest_witness()
         self._ends(witnessed, upto, ended)
         size = log.leaves.size
@@ -241,6 +242,16 @@ class _Judgement:
                 self.altered[claim.size - 1] = f"chain {claim.by} names a different line"
         for seq, given in self.numbered.items():
             self.altered[seq] = f"its number was changed to {given}"
+
+    def _doubtful(self, witnessed: RootClaim | None) -> None:
+        """Find lines that a witness saw, and that no reader was given: other lines could be made of their pieces."""
+        size = 0 if witnessed is None else witnessed.size
+        found = {
+            line.link.seq for leaf, line in self.log.doubtful.items() if self.log.leaves.get(line.link.seq) == leaf
+        }
+        for first, last in ranges(sorted(seq for seq in found if seq < size)):
+            said = "pieces of these lines make other lines too: they were not read"
+            self.findings.append(LogFinding(FindingCode.TRUNCATED, said, first, last))
 
     def _gaps(self, runs: Sequence[tuple[int, int]]) -> None:
         ends, numbers = [(0, 0), *runs], sorted(self.numbered)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from bailiwick_evidence.audit.chainshares import WHOLE, ChainOutline, ChainShare
 from bailiwick_evidence.audit.chaintable import ChainTable
 from bailiwick_evidence.audit.claims import AHEAD_SECONDS, HeadClaim, RootClaim, ShownCheckpoint, WitnessBook
+from bailiwick_evidence.audit.doubtfullines import settle
 from bailiwick_evidence.audit.findings import ChainReport, FindingCode
 from bailiwick_evidence.audit.judgement import judge_chain, missing_chain
 from bailiwick_evidence.audit.leafpages import LeafPages
@@ -93,7 +94,16 @@ class LogAudit:
 
     def finish(self) -> Iterator[ChainLine]:
         """Take the end of all files."""
-        return self._take_lines(self._reader.finish(self._fits, self._doubt))
+        yield from self._take_lines(self._reader.finish(self._fits, self._doubt))
+        for log in [one for one in self.chains.values() if one.doubtful]:
+            certain = settle(log, self.book.claims_of(log.id))
+            # Of the others, none is read: each could be a line that no process wrote.
+            numbers = {line.link.seq for line in log.doubtful.values()}
+            log.torn += len(numbers.difference(line.link.seq for line in certain))
+            for line in certain:
+                self.lines += 1
+                self._take_claims(log, line)
+                yield line
 
     def judges(self, chain: str) -> bool:
         """Tell whether a chain is in the share that is judged. It is called for each line."""
@@ -300,10 +310,7 @@ class LogAudit:
             if log is None:
                 log = outlines.get(link.id) or self._begin(link.id)
             if log.add(link, text):
-                at = text.find(_KIND, 0, _WITHIN) + len(_KIND)
-                kind = text[at : text.find(b'"', at)]
-                if kind in _PARSED:
-                    self._take_own_claims(log, line, kind.decode())
+                self._take_claims(log, line)
                 yield line
 
     def _begin(self, chain: str) -> ChainTable | ChainOutline:
@@ -311,6 +318,13 @@ class LogAudit:
         if not self.share.keeps(chain):
             return self.outlines.setdefault(chain, ChainOutline())
         return self.chains.setdefault(chain, ChainTable(chain, self.pages))
+
+    def _take_claims(self, log: ChainTable | ChainOutline, line: ChainLine) -> None:
+        text = line.text
+        at = text.find(_KIND, 0, _WITHIN) + len(_KIND)
+        kind = text[at : text.find(b'"', at)]
+        if kind in _PARSED:
+            self._take_own_claims(log, line, kind.decode())
 
     def _take_own_claims(self, log: ChainTable | ChainOutline, line: ChainLine, kind: str) -> None:
         """Take the claims of a line about its own chain."""

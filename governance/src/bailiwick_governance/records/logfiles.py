@@ -251,7 +251,8 @@ def _unpack(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
     unpacking = zlib.decompressobj(wbits=_GZIP)
     try:
         for piece in pieces:
-            rest = piece
+            # Behind a member stand others, or zeros up to the end of a block.
+            rest = piece.lstrip(b"\0") if unpacking.eof else piece
             while rest:
                 if unpacking.eof:
                     unpacking = zlib.decompressobj(wbits=_GZIP)

@@ -225,6 +225,8 @@ class Shipper:
         unpacker, size, tail = zlib.decompressobj(_GZIP), 0, b""
         try:
             for piece in self._store.read(position.name):
+                if unpacker.eof and piece:
+                    raise _OtherLinesError
                 rest = piece
                 while not unpacker.eof:
                     lines = unpacker.decompress(rest, _UNPACK)

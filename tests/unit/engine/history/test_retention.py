@@ -51,6 +51,20 @@ def test_a_line_that_no_definition_names_is_kept_for_the_longest_window() -> Non
     assert keep_until(used(history()), ()) == "2025-12-31T19"
 
 
+@pytest.mark.parametrize(
+    ("named", "until"),
+    [
+        (0, "2025-11-29T20"),
+        (NOW - DAY, "2025-11-29T20"),
+        (NOW + 5 * HOUR, "2025-11-29T23"),
+        (NOW + 31 * DAY, "2025-12-30T18"),
+        (MAX_TIME, "2026-01-02T18"),
+    ],
+)
+def test_an_hour_that_was_named_never_comes_sooner_unless_no_window_is_so_long(named: int, until: str) -> None:
+    assert keep_until(used(history()), (history(),), named) == until
+
+
 def test_an_hour_that_no_calendar_has_is_the_last() -> None:
     state = KeyState(
         "crm-api", "sha256:" + "0" * 64, 1, MAX_TIME, {history().digest: StateLine((Slot(MAX_TIME, 1, 0),), 1)}

@@ -153,6 +153,21 @@ def test_an_object_with_anything_else_stays_and_the_file_is_stored_beside_it(wor
     assert any(f"error: s3://memory/{name} is there, and holds other lines" in text for text in world.messages)
 
 
+def test_an_object_with_other_lines_behind_is_another_one_however_the_store_sends_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.write(*LINES)
+    world.step(everything=True)
+    (name,) = world.store.objects
+    for kept in world.state.iterdir():
+        kept.unlink()
+    parts = [gzip.compress(LINES[0]), gzip.compress(b"other\n")]
+    monkeypatch.setattr(world.store, "read", lambda _: iter(parts))
+    world.begin()
+    assert not world.step(everything=True)
+    assert any(f"error: s3://memory/{name} is there, and holds other lines" in text for text in world.messages)
+
+
 def test_a_position_that_cannot_be_kept_stops_nothing(world: World) -> None:
     world.state.rmdir()
     world.write(*LINES[:3])

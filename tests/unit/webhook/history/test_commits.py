@@ -8,10 +8,12 @@ import pytest
 
 from bailiwick_api.kinds.meta import KEEP_UNTIL_LABEL
 from bailiwick_engine.historynumbers import HistoryReadings
+from bailiwick_engine.policy.histories import SlidingWindow
 from bailiwick_engine.reasons import Reason
 from bailiwick_kube.responses import ApiResponse
+from bailiwick_webhook.history.heldstates import hour_of, keep_until_label
 from bailiwick_webhook.metrics.table import HistoryCause, HistoryCommit
-from support.histories import need
+from support.histories import DAY, history, need
 from support.keptobjects import KeptObjects, lost
 from support.virtualtime import VirtualTime, virtual_time
 from unit.webhook.history.world import EXPORTS, NEED, CountingReplica, at_most, request
@@ -230,6 +232,30 @@ async def test_an_object_that_a_replica_made_again_is_not_trusted_by_one_that_sa
     assert (await replica.reserve(5)).cause is HistoryCause.STATE
     virtual_time.now += 3 * 3600
     assert (await replica.reserve(6)).stands
+
+
+def sweep(api: KeptObjects, replica: CountingReplica) -> None:
+    """Delete what has ended, as the operator does."""
+    now = replica.store.bounds()
+    assert now is not None
+    ends = {key: hour_of(keep_until_label(stored)) for key, stored in api.objects.items()}
+    api.objects = {key: stored for key, stored in api.objects.items() if (ends[key] or 0) > now.earliest}
+
+
+async def test_a_call_that_is_taken_out_again_makes_no_object_end_before_what_another_replica_saw(
+    replica: CountingReplica, api: KeptObjects, virtual_time: VirtualTime
+) -> None:
+    month = need(history(window=SlidingWindow(31 * DAY)))
+    counted, other = await replica.reserve(1, at_most(1), month), CountingReplica(api, virtual_time)
+    assert not (await other.reserve(2, at_most(1), month)).stands
+    await replica.keeper.release(counted)
+    virtual_time.now += 2 * DAY / 1000
+    sweep(api, replica)
+    assert (await other.reserve(3, at_most(1), month)).stands
+    virtual_time.now += 40 * DAY / 1000
+    sweep(api, replica)
+    assert not api.objects
+    assert (await replica.reserve(4, at_most(1), month)).stands
 
 
 @pytest.mark.parametrize("spec", [{"seq": 1}, None, {"endpoint": "another"}])

@@ -156,7 +156,7 @@ class ObjectStore:
     ) -> HeldState | HistoryCause | None:
         if held.version is None and not self.rations.take_new_key(key[0], waits=waits):
             return HistoryCause.RATION
-        label = keep_until(state, definitions)
+        label = keep_until(state, definitions, held.keep_until)
         wanted = manifest(key, state, held, label)
         put = self.client.create_history if held.version is None else self.client.replace_history
         # Until it is known what became of it, there is no state.
