@@ -59,8 +59,8 @@ def test_each_long_test_is_in_one_part_and_every_other_test_in_all() -> None:
     assert set().union(*parts) == set(NAMES)
 
 
-def test_a_part_of_nine_lies_in_one_of_three() -> None:
-    parts = [chosen(f"{part % 3 + 1}/3", f"{part + 1}/9", long=True) for part in range(9)]
+def test_a_part_of_twelve_lies_in_one_of_four() -> None:
+    parts = [chosen(f"{part % 4 + 1}/4", f"{part + 1}/12", long=True) for part in range(12)]
     assert set().union(*parts) == set(NAMES)
 
 

@@ -1,8 +1,8 @@
-"""A part of the test files, and of those that have long tests: `pytest --part 2/3 --long-part 5/9`.
+"""A part of the test files, and of those that have long tests: `pytest --part 2/4 --long-part 6/12`.
 
 Standing: a plugin, loaded by tests/conftest.py; `.ci/run` chooses both parts by the commit. Holds: each file is in one
-part, whatever else is collected, and a part of nine lies in one of three; of tests/unit, whose coverage has floors, and
-of tests/property, which are the laws, only long tests are left out, and of tests/unit none.
+part, whatever else is collected, and a part of twelve lies in one of four; of tests/property, which are the laws, only
+long tests are left out, and of tests/unit, whose coverage has floors, none.
 """
 
 import hashlib
