@@ -266,14 +266,9 @@ class Pdp:
         now = self._now()
         for one in judged:
             await slices.turn()
-            allowed = False
-            if one is None:
-                decisions.append(None)
-            else:
-                decision = await self._record_in_time(settle(one, None), one, now)
-                allowed = decision.allowed
-                decisions.append(decision)
-            if semantic.ends(allowed=allowed):
+            decision = None if one is None else await self._record_in_time(settle(one, None), one, now)
+            decisions.append(decision)
+            if semantic.ends(allowed=decision is not None and decision.allowed):
                 break
         return decisions
 
