@@ -266,9 +266,9 @@ class Pdp:
         now = self._now()
         for one in judged:
             await slices.turn()
-            decision = None if one is None else await self._record_in_time(settle(one, None), one, now)
-            decisions.append(decision)
-            if semantic.ends(allowed=decision is not None and decision.allowed):
+            settled = None if one is None else settle(one, None)
+            decisions.append(None if one is None or settled is None else await self._record_in_time(settled, one, now))
+            if semantic.ends(allowed=settled is not None and settled.allowed):
                 break
         return decisions
 
