@@ -212,14 +212,14 @@ async def test_a_text_that_the_official_sdk_takes_for_the_json_in_it_does_not_ru
     server: MCPServer[Any] = MCPServer("tools", middleware=[guard(gate)], lifespan=closing_of(gate))
 
     @server.tool()
-    def add(of: str | list[str] | dict[str, int] | None = "nobody", note: str = "") -> None:
-        ran.append((of, note))
+    def add(customer: str | list[str] | dict[str, int] | None = "13", note: str = "") -> None:
+        ran.append((customer, note))
 
     with served(server.streamable_http_app()) as base:
         async with client_of(f"{base}/mcp", AGENT) as agent:
             # What takes texts alone gets the text.
-            await agent.call_tool("add", {"of": "13", "note": text})
+            await agent.call_tool("add", {"customer": "13", "note": text})
             with pytest.raises(MCPError) as caught:
-                await agent.call_tool("add", {"of": text})
+                await agent.call_tool("add", {"customer": text})
     assert ran == [("13", text)]
     assert caught.value.data["reason"] == "ambiguous_request"
