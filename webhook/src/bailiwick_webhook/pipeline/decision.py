@@ -139,6 +139,12 @@ class EvaluatedCall(msgspec.Struct, frozen=True, gc=False):
         return self.verdict.gate is not None and not self.verdict.dry_run
 
     @property
+    def passes_at_once(self) -> bool:
+        """It is let through as it was evaluated; where a grant is needed, only somebody's own question is."""
+        outcome = self.verdict.outcome
+        return outcome is _ALLOW or (outcome is _USE_GRANT and self.verdict.dry_run)
+
+    @property
     def takes_steps(self) -> bool:
         """More has to be done than to record it."""
         return self.takes_grant or self.verdict.needs is not None or self.asked.explain
@@ -250,8 +256,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
 def settle(one: EvaluatedCall, explanation: Explanation | None = None) -> FinalVerdict:
     """Settle what needs no wait: a grant is used by an enforcer's call alone, and here it is only named."""
-    verdict = one.verdict
-    outcome = verdict.outcome
-    allowed = outcome is _ALLOW or (outcome is _USE_GRANT and verdict.dry_run)
     counted = None if one.reserved is None else one
-    return FinalVerdict(one.asked, one.inputs, verdict, new_evaluation_id(), allowed, None, explanation, counted)
+    return FinalVerdict(
+        one.asked, one.inputs, one.verdict, new_evaluation_id(), one.passes_at_once, None, explanation, counted
+    )

@@ -266,15 +266,14 @@ class Pdp:
         now = self._now()
         for one in judged:
             await slices.turn()
-            settled = None if one is None else settle(one, None)
-            decisions.append(None if one is None or settled is None else await self._record_in_time(settled, one, now))
-            if semantic.ends(allowed=settled is not None and settled.allowed):
+            decisions.append(None if one is None else await self._record_in_time(one, now))
+            if semantic.ends(allowed=one is not None and one.passes_at_once):
                 break
         return decisions
 
-    async def _record_in_time(self, settled: FinalVerdict, one: EvaluatedCall, now: float) -> Decision:
+    async def _record_in_time(self, one: EvaluatedCall, now: float) -> Decision:
         """Record what needs no wait, unless it waited for its turn for so long that it has to be judged again."""
-        read = None
+        settled, read = settle(one), None
         if one.asked.large:
             read = await self._recorder.read(one.asked.call, one.inputs.snapshot, one.weighed)
         if self._late.is_late(one.inputs):
