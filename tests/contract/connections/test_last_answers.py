@@ -9,7 +9,11 @@ import pytest
 import uvloop
 
 from bailiwick_webhook.http.transport import decisionprotocol
+from bailiwick_webhook.http.transport.answers import WholeAnswer
+from bailiwick_webhook.http.transport.decisionshortcut import ConnectionOrigin
+from bailiwick_webhook.http.transport.plainrequest import PlainRequest
 from bailiwick_webhook.http.transport.scheduler import Scheduler
+from bailiwick_webhook.steps import Need
 from contract.connections.test_decision_protocol import Play, ServedFront, contexts, play, request
 
 __all__ = ["contexts", "play"]
@@ -123,6 +127,26 @@ def test_a_need_that_is_cancelled_ends_its_connection(play: Play) -> None:
         task.cancel()
         assert await one.closed()
         assert not it.connections.shared.tasks
+
+    play(scenario)
+
+
+def test_a_need_that_is_cancelled_before_it_began_ends_its_connection(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(it: ServedFront) -> None:
+        begin, tasks = it.front.begin, it.connections.shared.tasks
+
+        def begin_and_cancel(sent: PlainRequest, origin: ConnectionOrigin) -> WholeAnswer | Need[WholeAnswer] | None:
+            # Before the first step of the task, which is made behind this.
+            asyncio.get_running_loop().call_soon(lambda: [task.cancel() for task in tasks])
+            return begin(sent, origin)
+
+        monkeypatch.setattr(it.front, "begin", begin_and_cancel)
+        one = await it.client()
+        one.writer.write(request(b"wait"))
+        assert await one.closed()
+        assert not tasks
 
     play(scenario)
 

@@ -221,7 +221,7 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
             self._stop_reading()
             self.task = self._loop.create_task(self._drive(step, sent))
             port.tasks.add(self.task)
-            self.task.add_done_callback(port.tasks.discard)
+            self.task.add_done_callback(self._end_cancelled)
         else:
             self._answer(step)
 
@@ -230,15 +230,22 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
             answer = await resolve(need)
         except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell the caller nothing
             answer = answers.broken(sent.path, error, sent.marked.request_id)
-        except asyncio.CancelledError:
-            # Nothing more would be read, and the client would not know why.
-            if self.transport is not None:
-                self.transport.abort()
-            raise
         finally:
             self.task = None
         self._since = self._loop.time()
         self._answer(answer)
+
+    def _end_cancelled(self, task: asyncio.Task[None]) -> None:
+        """Forget what was under way, and end its connection if it was cancelled.
+
+        Not in `_drive`, of which nothing runs if it is cancelled before it began.
+        """
+        self._port.tasks.discard(task)
+        if task.cancelled():
+            self.task = None
+            # Nothing more would be read, and the client would not know why.
+            if self.transport is not None:
+                self.transport.abort()
 
     def _answer(self, answer: WholeAnswer) -> None:
         port, share, transport = self._port, self.share, self.transport
