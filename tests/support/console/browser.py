@@ -23,6 +23,8 @@ _NO_OTHER_RP: Final = f"--host-resolver-rules=MAP {OTHER_RP} ^NOTFOUND"
 START: Final = 60_000
 """Milliseconds that a page may take on a machine that has much else to do."""
 
+_BELOW: Final = "document.documentElement.scrollHeight - innerHeight - scrollY"
+
 Opens = Callable[..., AbstractContextManager[RunningConsole]]
 """Starts a console as somebody."""
 
@@ -74,8 +76,7 @@ def read_through(page: "Page") -> None:
     """Scroll from the top of the page of a request to its end as a reader does, a part of a screen at a time."""
     page.mouse.move(300, 200)
     page.evaluate("scrollTo(0, 0)")
-    end = page.evaluate("document.documentElement.scrollHeight - innerHeight")
-    while page.evaluate("scrollY") < end - 1:
+    while page.evaluate(_BELOW) > 1:
         before = page.evaluate("scrollY")
         page.mouse.wheel(0, 150)
         # The wheel is heard of later, also by a page without scripts, on which a function cannot be waited for.
@@ -87,7 +88,8 @@ def read_through(page: "Page") -> None:
 
 def _await_scrolled(page: "Page", before: float) -> None:
     for _ in range(600):
-        if page.evaluate("scrollY") > before:
+        # The page can get shorter while it is read, as the text of its bar does: then its end came to the reader.
+        if page.evaluate("scrollY") > before or page.evaluate(_BELOW) <= 1:
             return
         page.wait_for_timeout(20)
     raise AssertionError("the page did not scroll")
