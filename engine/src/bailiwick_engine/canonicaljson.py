@@ -22,7 +22,7 @@ def canonical(value: Json) -> bytes:
 
     Most values are such that orjson writes the same bytes in a twentieth of the time; rfc8785 says it of all others.
     """
-    if _plain(value, _DEEP):
+    if _plain(value):
         try:
             return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
         except orjson.JSONEncodeError:
@@ -34,24 +34,37 @@ def canonical(value: Json) -> bytes:
         raise NotCanonicalError(str(error)) from error
 
 
-def _plain(value: Json, deeper: int) -> bool:
+def _plain(value: Json) -> bool:
     """Tell whether the two libraries agree on a value: they part at floats, large integers and the order of names.
 
-    By exact types, since a type of one's own may be written otherwise by each.
+    By exact types, since a type of one's own may be written otherwise by each. A level at a time: a call for each value
+    takes nearly twice as long.
     """
-    kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return True
-    if kind is int:
-        return bool(-_SAFE <= value <= _SAFE)
-    if not deeper:
-        return False
-    if kind is list:
-        return all(_plain(item, deeper - 1) for item in value)
-    if kind is not dict:
-        return False
+    level = [value]
+    for _ in range(_DEEP + 1):
+        below: list[Json] = []
+        for item in level:
+            kind = type(item)
+            if kind is str or kind is bool or item is None:
+                continue
+            if kind is list:
+                below += item
+            elif kind is dict and _plainly_named(item):
+                below += item.values()
+            elif kind is not int or not -_SAFE <= item <= _SAFE:
+                return False
+        if not below:
+            return True
+        level = below
+    return False
+
+
+def _plainly_named(members: dict[str, Json]) -> bool:
     # RFC 8785 orders names by UTF-16, orjson by code point.
-    return all(type(name) is str and name.isascii() and _plain(item, deeper - 1) for name, item in value.items())
+    for name in members:  # noqa: SIM110 - `all` takes twice as long
+        if type(name) is not str or not name.isascii():
+            return False
+    return True
 
 
 _SAFE: Final = 2**53 - 1
