@@ -76,8 +76,8 @@ demo-fleet: $(VENV)/.project ## Run the demo of a fleet: two clusters, one objec
 ##@ Checks
 
 # Each worker that meets a test on an API server has a control plane of its own; a cluster of yours is one, and some tests
-# change all of it. tests/conftest.py puts the files in order, and tests/support/lanes.py shares them out: a third worker
-# does other work while the two wait for an API server, also on two cores.
+# change all of it. tests/conftest.py puts the files in order, and tests/support/lanes.py shares them out by what they
+# need, also on two cores: one worker tests a running Bailiwick, one an API server, and one works while the two wait.
 workers = $(if $(CLUSTER),,--numprocesses 3 --dist loadfile --no-loadscope-reorder)
 
 verify: $(VENV)/.project ## Fail on stale generated files, stale lock files and private paths. Needs git.
@@ -179,7 +179,7 @@ test-node: $(VENV)/.project ## Run the tests that need pods, on a real node. Nee
 	@$(BIN)/python -m localcluster node-packages
 	@$(BIN)/python -m localcluster build --node > /dev/null
 	@$(BIN)/python -m localcluster images > /dev/null
-	@$(BIN)/pytest -m node $(ARGS)
+	@$(BIN)/pytest tests/node $(ARGS)
 
 bench: $(VENV)/.project ## Measure speed beside peers and a bare server. Needs wrk, Go, npm and cargo; skips what is missing.
 	@PYTHONPATH="$$PYTHONPATH:$(CURDIR)" $(BIN)/python -m benchmarks $(ARGS)
