@@ -139,6 +139,7 @@ OPERATIONS: Final = (
         "Metadata",
         None,
         {200: "KeySet"},
+        (503,),
         authenticated=False,
     ),
     HttpOperation(

@@ -10,6 +10,7 @@ from joserfc import jws
 from joserfc.jwk import KeySet
 
 from bailiwick_webhook.signing import bindingtoken
+from bailiwick_webhook.signing.keyring import STALE_KEYS
 from contract.asking_alone import AGENT, asking, body, stored
 from support.objects import Object, gated_rule, rule
 from support.pdp.alone import Alone
@@ -50,6 +51,15 @@ class TestThePublishedKeys:
         async with asking(keyless) as pdp:
             said = await pdp.get(JWKS)
         assert (said.status, said.body) == (200, {"keys": []})
+
+    async def test_are_not_told_while_one_may_be_gone_unheard_of_so_that_no_reader_keeps_an_empty_set(
+        self, alone: Alone
+    ) -> None:
+        alone.store.keyring = STALE_KEYS
+        async with asking(alone) as pdp:
+            said = await pdp.get(JWKS)
+        assert (said.status, said.body["type"].rpartition("/")[2]) == (503, "unavailable")
+        assert "Cache-Control" not in said.headers or "max-age" not in said.headers["Cache-Control"]
 
     async def test_are_read_and_not_written(self, alone: Alone) -> None:
         async with asking(alone) as pdp:

@@ -2,16 +2,20 @@
 
 import math
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import pytest
 
-from bailiwick_api.accounts import Installation
+from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
 from bailiwick_api.serverclock import ServerClock
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_webhook.signing.keyring import STALE_KEYS
 from bailiwick_webhook.store.store import Store
 from support.revocations import manifest
+from support.signingkeys import secret, signing_key
+
+NOW: Final = 1_800_000_000.0
 
 
 @pytest.fixture
@@ -128,3 +132,19 @@ def test_data_is_waited_for_at_the_start_unless_it_cannot_be_read_and_then_never
     # The roles were mended: it goes on to answer while it takes up what is there.
     store._beside.failing = False
     assert store.synced
+
+
+@pytest.mark.parametrize(("silent", "known"), [(120.0, True), (120.1, False)])
+def test_of_signing_keys_that_may_be_gone_unheard_of_there_are_none(
+    store: Store, clock: list[float], silent: float, known: bool
+) -> None:
+    key = signing_key(NOW)
+    listed = {("bailiwick-system", SIGNING_KEYS_SECRET): {**secret([key]), "metadata": {"resourceVersion": "1"}}}
+    store.keys.sink.replace(listed)
+    # All else was heard of just now: the watch of this one Secret failed.
+    for watch in (*store._decided_by, *store._guarded_by):
+        watch.heard = clock[0]
+    store._signed_by.heard = clock[0] - silent
+    assert [one.kid for one in store.keyring.keys] == [key.kid] * known
+    assert (store.keyring is STALE_KEYS) is not known
+    assert store.report()["keys"]["why"] == ("" if known else "the API server has not been heard of for too long")

@@ -24,6 +24,7 @@ from bailiwick_webhook.http.authzen.decisions import EVALUATION, EVALUATIONS, De
 from bailiwick_webhook.http.authzen.outcomes import OutcomesHandler
 from bailiwick_webhook.http.authzen.requests import AccessRequestsHandler
 from bailiwick_webhook.http.authzen.search import SearchHandler
+from bailiwick_webhook.http.problems import unavailable
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.shares.slots import RequestSlot, RequestSlots
 from bailiwick_webhook.http.transport import answers
@@ -141,7 +142,10 @@ async def describe(authenticator: RequestAuthenticator, request: web.Request) ->
 
 async def keys(authenticator: RequestAuthenticator, _: web.Request) -> web.StreamResponse:
     """RFC 7517, the public halves of our signing keys: to anybody."""
-    return json(200, authenticator.signer.published(), **{"Cache-Control": metadata.JWKS_CACHE_CONTROL})
+    published = authenticator.signer.published()
+    if published is None:
+        raise unavailable("the signing keys may have changed, and the API server does not answer: ask again")
+    return json(200, published, **{"Cache-Control": metadata.JWKS_CACHE_CONTROL})
 
 
 @web.middleware

@@ -88,6 +88,8 @@ class Keyring:
 
 
 NO_KEYS: Final = Keyring((), {})
+STALE_KEYS: Final = Keyring((), {})
+"""Instead of keys that may have been taken out, or replaced, without our hearing of it."""
 
 
 def keyring_of(data: Mapping[str, Any] | None) -> Keyring:

@@ -23,7 +23,7 @@ from bailiwick_policystore.changes import ChangeAges
 from bailiwick_policystore.controller import PolicyController
 from bailiwick_policystore.refetch import Read
 from bailiwick_webhook.cluster.client import DATA, GRANTS, POLICIES, REVOCATIONS, ApiClient, Collection
-from bailiwick_webhook.signing.keyring import Keyring
+from bailiwick_webhook.signing.keyring import STALE_KEYS, Keyring
 from bailiwick_webhook.store import view
 from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.guard import GuardWatch
@@ -35,7 +35,8 @@ from bailiwick_webhook.store.revocations import RevocationWatch
 
 _LOOK_SECONDS: Final = 1.0
 _NO_ISSUERS: Final[Mapping[str, UsernameTemplate]] = {}
-_STALE_KEYS: Final = ReviewerTrust(problem="the API server has not been heard of for too long")
+_UNHEARD: Final = "the API server has not been heard of for too long"
+_STALE_REVIEWERS: Final = ReviewerTrust(problem=_UNHEARD)
 _UNKNOWN_DATA: Final = "data is unknown, conditions that read it do not hold"
 _UNKNOWN_REVOCATIONS: Final = (
     "this process is not ready before it has read who is taken back: apply crds/ and the roles"
@@ -202,12 +203,12 @@ class Store:
     def _reviewers_at(self, now: float) -> ReviewerTrust:
         watched = self._reviewed_by
         stale = watched is not None and now - watched.heard > self._max_staleness
-        return _STALE_KEYS if stale else self._reviewers.trust
+        return _STALE_REVIEWERS if stale else self._reviewers.trust
 
     @property
     def keyring(self) -> Keyring:
-        """The signing keys; none while they are not known."""
-        return self.keys.keyring
+        """The signing keys; none while they are not known, and `STALE_KEYS` while one may be gone unheard of."""
+        return STALE_KEYS if self._signed_by.age > self._max_staleness else self.keys.keyring
 
     def glance(self) -> view.StoreState:
         """Return how the view stands at this moment: on every decision's way, so with one look at the clock."""
@@ -230,9 +231,13 @@ class Store:
 
     def report(self) -> Mapping[str, Any]:
         """Return how guard, keys and clock stand: no matter of readiness, since only grants need them."""
+        keyring = self.keyring
         return {
             "guard": {"proven": self.guard_proven, "why": self.guard.why},
-            "keys": {"kids": [key.kid for key in self.keyring.keys], "why": self.keys.why},
+            "keys": {
+                "kids": [key.kid for key in keyring.keys],
+                "why": self.keys.why or (_UNHEARD if keyring is STALE_KEYS else ""),
+            },
             "clock": {"agrees": self.clock.agree, "why": self.clock.problem or ""},
             **({} if self._reviewed_by is None else {"reviewers": {"why": self.reviewers.problem}}),
         }
