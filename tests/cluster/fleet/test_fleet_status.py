@@ -142,6 +142,7 @@ def test_a_proof_that_is_old_is_no_proof(fleet: FleetWorld) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.long
 def test_guards_that_were_lifted_are_in_doubt(fleet: FleetWorld) -> None:
     fleet.await_well()
     admin = fleet.clusters["west"].callers.admin
