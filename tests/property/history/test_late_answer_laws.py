@@ -59,7 +59,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Arrival:
     """Calls that are asked at this time: one, or a batch."""
 
     at: float
@@ -99,7 +99,7 @@ def _permitted(changes: Sequence[Change], moment: float) -> bool:
 
 
 async def answers(
-    changes: Sequence[Change], calls: Sequence[Asked], seconds: Sequence[float]
+    changes: Sequence[Change], calls: Sequence[Arrival], seconds: Sequence[float]
 ) -> list[tuple[float, bool]]:
     """Play the script; return of each record when it was written, and whether it lets the call through.
 
@@ -122,7 +122,7 @@ async def answers(
             await asyncio.sleep(change.at)
             change.make(point.alone.store)
 
-        async def ask(call: Asked) -> None:
+        async def ask(call: Arrival) -> None:
             await asyncio.sleep(call.at)
             if len(call.actions) == 1:
                 await point.ask(call.actions[0])
@@ -142,7 +142,7 @@ CHANGES: Final = st.lists(
     unique_by=lambda change: (change.at, change.part),
 )
 CALLS: Final = st.lists(
-    st.builds(Asked, TIMES, st.lists(st.sampled_from([EXPORTED, LISTED]), min_size=1, max_size=3).map(tuple)),
+    st.builds(Arrival, TIMES, st.lists(st.sampled_from([EXPORTED, LISTED]), min_size=1, max_size=3).map(tuple)),
     min_size=1,
     max_size=5,
 )
@@ -152,11 +152,11 @@ SECONDS_EACH: Final = st.lists(st.sampled_from([0.01, 0.3, 0.9, 1.4, 3.0]), min_
 @pytest.mark.invariant(32)
 @settings(deadline=None)
 @given(CHANGES, CALLS, SECONDS_EACH)
-@example([Change(1.0, "policies", False)], [Asked(0.0, (EXPORTED,))], [3.0])
-@example([Change(1.0, "revocations", False)], [Asked(0.0, (LISTED, EXPORTED, EXPORTED))], [3.0])
-@example([Change(1.0, "freshness", False), Change(9.0, "freshness", True)], [Asked(0.0, (EXPORTED,))], [3.0])
+@example([Change(1.0, "policies", False)], [Arrival(0.0, (EXPORTED,))], [3.0])
+@example([Change(1.0, "revocations", False)], [Arrival(0.0, (LISTED, EXPORTED, EXPORTED))], [3.0])
+@example([Change(1.0, "freshness", False), Change(9.0, "freshness", True)], [Arrival(0.0, (EXPORTED,))], [3.0])
 def test_no_call_is_let_through_by_what_was_known_more_than_a_second_ago(
-    changes: list[Change], calls: list[Asked], seconds: list[float]
+    changes: list[Change], calls: list[Arrival], seconds: list[float]
 ) -> None:
     written = asyncio.run(answers(changes, calls, seconds))
     assert len(written) == sum(len(call.actions) for call in calls)
@@ -165,6 +165,6 @@ def test_no_call_is_let_through_by_what_was_known_more_than_a_second_ago(
 
 
 def test_where_nothing_changes_every_call_is_let_through_however_long_it_takes() -> None:
-    calls = [Asked(number, (EXPORTED, LISTED)) for number in range(3)]
+    calls = [Arrival(number, (EXPORTED, LISTED)) for number in range(3)]
     written = asyncio.run(answers([], calls, [3.0, 0.01]))
     assert [allowed for _, allowed in written] == [True] * 6
