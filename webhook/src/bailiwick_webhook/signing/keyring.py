@@ -39,6 +39,8 @@ class Keyring:
 
     keys: tuple[SigningKey, ...]
     held: Mapping[str, HeldKey]
+    is_stale: bool = False
+    """A key may have been taken out, or put in, without our hearing of it."""
     _right: dict[bytes, None] = field(default_factory=dict, repr=False, compare=False)
     """SHA-256 of the tokens whose signature was found right, the oldest first. It ends with the ring."""
 
@@ -68,8 +70,13 @@ class Keyring:
         self._right[parsed.digest] = None
         return True
 
-    def published(self, now: float) -> dict[str, Any]:
-        """Return the JWK Set (RFC 7517) of every key whose signatures are accepted, or will be."""
+    def published(self, now: float) -> dict[str, Any] | None:
+        """Return the JWK Set (RFC 7517) of every key whose signatures are accepted, or will be; None of stale ones.
+
+        Readers keep what they are answered, an empty set as well.
+        """
+        if self.is_stale:
+            return None
         moment = _time(now)
         return {
             "keys": [
@@ -88,8 +95,7 @@ class Keyring:
 
 
 NO_KEYS: Final = Keyring((), {})
-STALE_KEYS: Final = Keyring((), {})
-"""Instead of keys that may have been taken out, or replaced, without our hearing of it."""
+STALE_KEYS: Final = Keyring((), {}, is_stale=True)
 
 
 def keyring_of(data: Mapping[str, Any] | None) -> Keyring:

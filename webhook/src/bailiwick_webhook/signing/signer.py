@@ -18,7 +18,7 @@ from bailiwick_webhook.metrics.table import TokenProblem
 from bailiwick_webhook.signing import approvaltoken, bindingtoken
 from bailiwick_webhook.signing.approvaltoken import VerifiedApprovalToken
 from bailiwick_webhook.signing.bindingtoken import Denial
-from bailiwick_webhook.signing.keyring import NO_KEYS, STALE_KEYS, Keyring
+from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 
 
 class Signer:
@@ -41,9 +41,8 @@ class Signer:
         self._now = now
 
     def published(self) -> dict[str, Any] | None:
-        """Return the JWK Set; None while a key may be gone unheard of, since readers keep what they are answered."""
-        keyring = self._keyring()
-        return None if keyring is STALE_KEYS else keyring.published(self._now())
+        """Return the JWK Set; None while it is not known."""
+        return self._keyring().published(self._now())
 
     def approval(self, grant: Grant, base: str) -> str | None:
         """Return the approval token of a grant; None where there is nothing to sign, or nothing to sign with.

@@ -207,7 +207,7 @@ class Store:
 
     @property
     def keyring(self) -> Keyring:
-        """The signing keys; none while they are not known, and `STALE_KEYS` while one may be gone unheard of."""
+        """The signing keys; none while they are not known, or may have changed unheard of."""
         return STALE_KEYS if self._signed_by.age > self._max_staleness else self.keys.keyring
 
     def glance(self) -> view.StoreState:
@@ -236,7 +236,7 @@ class Store:
             "guard": {"proven": self.guard_proven, "why": self.guard.why},
             "keys": {
                 "kids": [key.kid for key in keyring.keys],
-                "why": self.keys.why or (_UNHEARD if keyring is STALE_KEYS else ""),
+                "why": self.keys.why or (_UNHEARD if keyring.is_stale else ""),
             },
             "clock": {"agrees": self.clock.agree, "why": self.clock.problem or ""},
             **({} if self._reviewed_by is None else {"reviewers": {"why": self.reviewers.problem}}),
