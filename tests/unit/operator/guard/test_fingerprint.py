@@ -2,11 +2,14 @@
 
 import copy
 import hashlib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import rfc8785
+from hypothesis import given
+from hypothesis.strategies import DataObject, data, sampled_from
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.manifests.crds import OUR_CRDS
@@ -21,6 +24,14 @@ INSTALLATION = Installation()
 def stored(installation: Installation = INSTALLATION) -> list[dict[str, Any]]:
     """Return what is shipped, as the API server would have it."""
     return [as_stored(document, f"uid-{index}") for index, document in enumerate(shipped_fingerprint(installation))]
+
+
+def members(value: object) -> Iterator[tuple[Any, Any]]:
+    """Yield each place in a JSON value: what holds it, and under what."""
+    held = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for member, inner in held:
+        yield value, member
+        yield from members(inner)
 
 
 class TestTheFingerprint:
@@ -140,6 +151,30 @@ class TestDeviations:
         condition["status"] = value
         (problem,) = deviations(objects, INSTALLATION)
         assert problem.endswith(f"endpointhistories.bailiwick.dev is not {condition['type']}")
+
+    @given(data())
+    def test_are_there_wherever_any_other_value_stands(self, draw: DataObject) -> None:
+        objects = stored()
+        places = [*members(draw.draw(sampled_from(objects))["spec"])]
+        # JSON tells `1` from `true` and from `1.0`, which Python does not.
+        alike = [(holder, member) for holder, member in places if isinstance(holder[member], int)]
+        holder, member = draw.draw(sampled_from(places) | sampled_from(alike or places))
+        before = holder[member]
+        others: list[object] = [
+            None,
+            True,
+            False,
+            0,
+            1,
+            float(before) if isinstance(before, int) else 1.0,
+            "",
+            "1",
+            [],
+            {},
+            [before],
+        ]
+        holder[member] = draw.draw(sampled_from(others))
+        assert (deviations(objects, INSTALLATION) == ()) is (json.dumps(holder[member]) == json.dumps(before))
 
     def test_do_not_take_a_one_for_a_yes(self) -> None:
         objects = stored()
