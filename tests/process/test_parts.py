@@ -79,6 +79,15 @@ def test_pytest_runs_what_is_in_the_part(suite: Path) -> None:
     assert 0 < len(tests) < 2 * len(FILES)
 
 
+def test_a_file_outside_the_part_is_not_imported(suite: Path) -> None:
+    outside = [file for file in FILES if not runs(file, False, "1/2", None)]
+    assert outside
+    for file in outside:
+        (suite / file).write_text("raise RuntimeError\n", encoding="utf-8")
+    code, tests, _ = collected(suite, "--part", "1/2")
+    assert (code, {test.partition("::")[0] for test in tests}) == (0, set(FILES) - set(outside))
+
+
 def test_a_set_without_a_file_in_the_part_passes_and_a_set_without_tests_does_not(suite: Path) -> None:
     assert collected(suite, "--part", "999/999")[:2] == (0, [])
     for file in FILES:

@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
                 raise pytest.UsageError(f"--{option} {given}: write I/N with I from 1 to N, such as 2/3")
 
 
-# Before it is imported: three quarters of the files cost each worker half of its start.
+# Before it is imported: three quarters of the files cost each worker a third of its start.
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     part: str | None = config.getoption("--part")
     if part is None or not _TEST_FILE.fullmatch(collection_path.name) or runs(_name(collection_path), None, part, None):
