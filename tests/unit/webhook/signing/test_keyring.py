@@ -15,7 +15,7 @@ from bailiwick_process.jwt.compact import CompactToken
 from bailiwick_process.jwt.jwks import PublishedKey
 from bailiwick_webhook.metrics.table import TokenProblem
 from bailiwick_webhook.signing import jose, keyring
-from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring, keyring_of
+from bailiwick_webhook.signing.keyring import NO_KEYS, STALE_KEYS, Keyring, keyring_of
 from support.signingkeys import ring, signing_key
 
 NOW: Final = 1_800_000_000.0
@@ -50,7 +50,9 @@ def test_a_key_that_is_not_there_is_not_accepted(kid: str | None) -> None:
 
 
 def test_what_is_published_is_public_and_has_what_a_client_needs() -> None:
-    published = RING.published(NOW)
+    published, later = RING.published(NOW), RING.published(NOW + 100)
+    assert published is not None
+    assert later is not None
     assert [set(key) for key in published["keys"]] == [{"kty", "crv", "x", "y", "kid", "use", "alg"}] * 3
     assert {(key["kty"], key["crv"], key["use"], key["alg"]) for key in published["keys"]} == {
         ("EC", "P-256", "sig", "ES256")
@@ -60,8 +62,13 @@ def test_what_is_published_is_public_and_has_what_a_client_needs() -> None:
         PRESENT.kid,
         NEXT.kid,
     }
-    assert {key["kid"] for key in RING.published(NOW + 100)["keys"]} == {PRESENT.kid, NEXT.kid}
+    assert {key["kid"] for key in later["keys"]} == {PRESENT.kid, NEXT.kid}
     assert "PRIVATE" not in json.dumps(published)
+
+
+def test_an_empty_set_is_published_and_a_stale_one_is_not() -> None:
+    assert NO_KEYS.published(NOW) == {"keys": []}
+    assert STALE_KEYS.published(NOW) is None
 
 
 @pytest.fixture
