@@ -1,11 +1,12 @@
 """The API server's usernames of an issuer's people: the template `claims.kubernetesUsername` of the issuers file.
 
 Standing: below decision point and operator, which read that file. Pure. Holds: it makes no username that begins with
-`system:`; the API server refuses such usernames too.
+`system:`; the API server refuses such usernames too. Two names that differ only in the case of an email address are
+one person's, wherever that takes something from somebody.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,23 @@ _SYSTEM: Final = "system:"
 NAME_CLAIM: Final = "sub"
 """The claim that names a person in policies and grants, unless the issuer's entry has another."""
 _LONGEST: Final = 512
+_AT: Final = "@"
+"""What a name has that is an email address, or holds one, as usernames at the API server do."""
+
+
+def has_case(name: str) -> bool:
+    """Tell whether the case of a name counts. It does not in an email address, which issuers write in several."""
+    return _AT not in name
+
+
+def fold_case(name: str) -> str:
+    """Return a name as it is compared where one person must not pass for two."""
+    return name if has_case(name) else name.lower()
+
+
+def is_among(name: str, others: Iterable[str]) -> bool:
+    """Tell whether this is the name of one of those others, as `fold_case` compares them."""
+    return fold_case(name) in map(fold_case, others)
 
 
 def problem_of(template: str) -> str | None:

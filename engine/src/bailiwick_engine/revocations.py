@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from bailiwick_api.kinds.subjectrevocation import MEMBERS, RevokedIdentity, SubjectRevocationSpec
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
-from bailiwick_api.usernames import UsernameTemplate
+from bailiwick_api.usernames import UsernameTemplate, has_case
 from bailiwick_engine.call import Party
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
 
@@ -33,8 +33,6 @@ _SID: Final = "sid"
 _EMAIL: Final = "email"
 _USERNAME: Final = "username"
 _CLAIMS: Final = ("sub", _SID, _EMAIL)
-_AT: Final = "@"
-"""What a name has that is an email address, or holds one, as usernames at the API server do."""
 _SPARE_RANKS: Final = 8
 MOST_BY_MATCH: Final = 25_000
 """So many are known by whom they name. Each can take six kilobytes: the keys of every part of what it names."""
@@ -102,8 +100,8 @@ def _pairs(match: RevokedIdentity) -> Pairs:
 
 
 def _has_case(member: str, value: str) -> bool:
-    """Tell whether the case of a value counts. It does not in an email address: issuers write one in several."""
-    return member != _EMAIL and _AT not in value
+    """Tell whether the case of a value counts."""
+    return member != _EMAIL and has_case(value)
 
 
 def _folded(member: str, value: str) -> str:

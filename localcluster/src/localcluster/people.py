@@ -31,6 +31,9 @@ PEOPLE: Final = (
     Person("eve", "eve-uid", ("support",)),
     Person("grace", "grace-uid", ("sec-oncall",)),
     Person("mallory", "mallory-uid"),
+    # One person, whose issuer writes the address in two cases.
+    Person("ann@corp.example", "ann-uid", ("crm-owners",)),
+    Person("Ann@corp.example", "ann-uid", ("crm-owners",)),
 )
 
 

@@ -29,17 +29,20 @@ from support.objects import (
 )
 from support.schemas.definitions import in_group
 
-PEOPLE: Final = ("carol", "dave", "erin", "eve", "grace", "mallory")
+ANN: Final = "ann@corp.example"
+ANN_AGAIN: Final = "Ann@corp.example"
+PEOPLE: Final = ("carol", "dave", "erin", "eve", "grace", "mallory", ANN, ANN_AGAIN)
 OTHER_POLICY: Final = "hr-agent"
 PDP: Final = "the decision point"
 OPERATOR: Final = "the operator"
 ROBOT: Final = "a robot"
-# carol and dave are of crm-owners, erin of crm-owners and sec-oncall, grace of sec-oncall, eve of support.
+# carol, dave and ann are of crm-owners, erin of crm-owners and sec-oncall, grace of sec-oncall, eve of support. Ann is
+# one person by two names.
 # mallory, who may write grants like everybody, has no verb on any policy.
 RIGHTS: Final = (
     ("request", POLICY, ("carol", "eve")),
     ("request", OTHER_POLICY, ("eve",)),
-    ("approve", POLICY, ("carol", "dave", "erin", ROBOT)),
+    ("approve", POLICY, ("carol", "dave", "erin", ROBOT, ANN, ANN_AGAIN)),
     ("approve", OTHER_POLICY, ("erin",)),
     ("revoke", OTHER_POLICY, ("grace",)),
 )

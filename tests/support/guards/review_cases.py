@@ -14,7 +14,19 @@ from bailiwick_api.manifests.guards import (
     STATUS_UNCHANGED,
 )
 from support.guards.case import INVALID, Case
-from support.guards.ground import BOTH_POLICIES, OPERATOR, OTHER_POLICY, PDP, ROBOT, Ask, Ground, one_use, resolution
+from support.guards.ground import (
+    ANN,
+    ANN_AGAIN,
+    BOTH_POLICIES,
+    OPERATOR,
+    OTHER_POLICY,
+    PDP,
+    ROBOT,
+    Ask,
+    Ground,
+    one_use,
+    resolution,
+)
 from support.guards.open_cases import OWNER, undivided
 from support.objects import AGENT, DIGEST, OTHER_DIGEST, STEP, Object, adding_review, review, step
 
@@ -182,13 +194,13 @@ def reviewing_and_annotating(ground: Ground) -> Ask:
     return Ask("carol", "patch", stored, [*ground.review(stored, "carol").body, *annotating(stored, "carol").body])
 
 
-def resolved_with(who: str) -> Callable[[Ground], Ask]:
-    """Return Carol's review of a grant by hand, of whose people the operator found that this is one."""
+def resolved_with(who: str, reviewer: str = "carol") -> Callable[[Ground], Ask]:
+    """Return a person's review of a grant by hand, of whose people the operator found that `who` is one."""
 
     def ask(ground: Ground) -> Ask:
         stored = ground.unresolved()
         status = {"resolved": {**resolution(stored), "excludedReviewers": [who]}}
-        return ground.review(ground.done(Ask(OPERATOR, "status", stored, status)), "carol")
+        return ground.review(ground.done(Ask(OPERATOR, "status", stored, status)), reviewer)
 
     return ask
 
@@ -259,6 +271,14 @@ CASES: Final = (
             ("a second review of another step in the name of a reviewer", {"step": _HR_STEP}),
             ("a Deny in the name of who approved", {"decision": "Deny"}),
         )
+    ),
+    Case(
+        REVIEW,
+        ONE_REVIEW_EACH,
+        "a second review of one email address, in another case",
+        lambda ground: ground.review(ground.reviewed(ground.stored(), ANN), ANN_AGAIN),
+        lambda ground: ground.review(ground.reviewed(ground.stored(), ANN), "dave"),
+        status=INVALID,
     ),
     Case(
         REVIEW,
@@ -554,6 +574,22 @@ CASES: Final = (
             ("somebody excluded", {"excludedReviewers": [AGENT, "carol"]}),
         )
     ),
+    *(
+        Case(
+            REVIEW,
+            _OWN,
+            f"by {title}, {other} in another case",
+            of_opened(who, request),
+            of_opened("dave", request),
+        )
+        for who, other in ((ANN, ANN_AGAIN), (ANN_AGAIN, ANN))
+        for title, request in (
+            ("the requester", {"requester": other}),
+            ("the subject", {"subject": {"type": "user", "id": other, "uid": "ann-uid"}}),
+            ("an actor", {"actors": [{"id": AGENT}, {"id": other}]}),
+            ("somebody excluded", {"excludedReviewers": [AGENT, other]}),
+        )
+    ),
     Case(REVIEW, _OWN, "of a System step by the subject itself", as_subject, of_opened(ROBOT, {"steps": _SYSTEM_STEP})),
     Case(
         REVIEW,
@@ -564,6 +600,13 @@ CASES: Final = (
         status=INVALID,
     ),
     Case(REVIEW, _OWN, "by whom the operator found to be its subject", resolved_with("carol"), resolved_with("x")),
+    Case(
+        REVIEW,
+        _OWN,
+        "by whom the operator found to be its subject, an email address in another case",
+        resolved_with(ANN, ANN_AGAIN),
+        resolved_with("x", ANN_AGAIN),
+    ),
     Case(
         REVIEW,
         _OWN,

@@ -151,9 +151,9 @@ def _cannot(grant: GrantView, context: PageContext, mine: Sequence[GrantStepView
     me = context.me
     if grant.phase != "Pending":
         return f"It is {legible(grant.phase)}: it can no longer be reviewed."
-    if any(review["reviewer"] == me.username for review in grant.reviews):
+    if grant.has_review_by(me.username):
         return "You have reviewed it already. Each reviewer can review a request only once."
-    if me.username in grant.parties:
+    if grant.is_party(me.username):
         return "You take part in this call, so someone else has to review it."
     if not mine:
         wanted = "; ".join(

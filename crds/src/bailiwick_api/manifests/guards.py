@@ -137,6 +137,11 @@ _OPEN = (
 # 2. Reviews, revocation, and what else may change.
 
 
+def _folded(name: str) -> str:
+    """Return a name as `usernames.fold_case` does. CEL has it for ASCII alone; what counts folds the rest too."""
+    return f"({name}.contains('@') ? {name}.lowerAscii() : {name})"
+
+
 def _review_variables(installation: Installation) -> dict[str, str]:
     person = "!variables.me.startsWith('system:')"
     if installation.human_username_prefixes:
@@ -146,6 +151,8 @@ def _review_variables(installation: Installation) -> dict[str, str]:
         person = f"{person} && ({prefixes})"
     variables = {
         "me": "request.userInfo.username",
+        # One address has one owner, in whatever case issuers and the API server write it.
+        "folded": _folded("variables.me"),
         "pdp": f"variables.me == '{installation.webhook}'",
         "person": person,
         "robot": f"variables.me.startsWith('{SERVICE_ACCOUNT_PREFIX}')",
@@ -187,7 +194,10 @@ _REVIEW = (
     Validation("variables.old.all(o, variables.new.exists(x, x == o))", "reviews are append-only"),
     # A second review of somebody who has reviewed is not `added`, so nothing else here would look at it.
     Validation(
-        "variables.new.size() == variables.old.size() + variables.added.size()", ONE_REVIEW_EACH, reason="Invalid"
+        "variables.new.size() == variables.old.size() + variables.added.size()"
+        f" && variables.added.all(a, variables.old.all(o, {_folded('o.reviewer')} != {_folded('a.reviewer')}))",
+        ONE_REVIEW_EACH,
+        reason="Invalid",
     ),
     # Each write makes a new version, and a use is a write at the version that was evaluated. An account that could
     # write without limit would keep others from using the grant. Its author is exempt: the author could revoke it as
@@ -216,10 +226,11 @@ _REVIEW = (
     Validation("variables.quiet || variables.steps.size() == 1", "the grant has no such step", reason="Invalid"),
     # First what no other request could fix: people read one refusal at a time.
     Validation(
-        "variables.quiet || !(variables.me in (variables.r.?excludedReviewers.orValue([])"
+        "variables.quiet || !(variables.r.?excludedReviewers.orValue([])"
         " + [variables.r.requester.username, variables.r.subject.id]"
         " + variables.r.?actors.orValue([]).map(x, x.id)"
-        " + object.?status.?resolved.?excludedReviewers.orValue([])))",
+        " + object.?status.?resolved.?excludedReviewers.orValue([]))"
+        f".exists(x, {_folded('x')} == variables.folded)",
         "you cannot review your own request",
     ),
     Validation(

@@ -1,7 +1,7 @@
 """Quorum: the result of a grant's reviews. The operator checks it before activation, the PDP before every use.
 
 Holds: one person counts once and completes one step; an eligible Deny is final, also where the status does not count
-it; excluded reviewers never count.
+it; excluded reviewers never count. Names of one email address in two cases are one person's.
 """
 
 from collections.abc import Callable, Container, Sequence
@@ -10,6 +10,7 @@ from datetime import datetime
 
 from bailiwick_api.kinds.approvalgrant import ApprovalGrantStatus, GrantStep, Request, ResolvedNames, Review
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_api.usernames import fold_case
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,14 @@ def tally(
     counting (invariants 1, 2, 5, 7, 13 and 27 of hack/invariants.py).
     """
     steps = {step.name: step for step in request.steps}
+    # One address has one owner, so two spellings of it are one reviewer, and one party.
+    none_of = frozenset(map(fold_case, barred))
     voices: dict[str, Review] = {}
     denials: list[str] = []
     uncounted: list[str] = []
     for review in reviews:
         step = steps.get(review.step)
-        if step is None or review.binding != binding or review.reviewer in barred:
+        if step is None or review.binding != binding or fold_case(review.reviewer) in none_of:
             continue
         if not _fits(review, step, is_person):
             continue
@@ -105,7 +108,7 @@ def tally(
         elif not counts:
             continue
         elif step.signature is None or is_signed(review, step):
-            voices.setdefault(review.reviewer, review)
+            voices.setdefault(fold_case(review.reviewer), review)
     return Quorum(
         steps=tuple(
             StepProgress(step.name, sum(voice.step == step.name for voice in voices.values()), step.count)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from bailiwick_api.usernames import is_among
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.approval.gates import Gate
 
@@ -161,6 +162,14 @@ class GrantView:
                 *self.excluded,
             )
         )
+
+    def is_party(self, username: str) -> bool:
+        """Tell whether somebody has a part in the call."""
+        return is_among(username, self.parties)
+
+    def has_review_by(self, username: str) -> bool:
+        """Tell whether somebody has reviewed it: each reviewer does once."""
+        return is_among(username, (review["reviewer"] for review in self.reviews))
 
     @property
     def resource(self) -> str:

@@ -31,15 +31,14 @@ def fits(step: GrantStepView, me: CurrentUser) -> bool:
 
 def reviewable(grant: GrantView, me: CurrentUser) -> list[GrantStepView]:
     """Return the steps that somebody could fill now: of their kind and groups, not met yet, and they have no part."""
-    reviewed = any(review["reviewer"] == me.username for review in grant.reviews)
-    if grant.phase != "Pending" or reviewed or me.username in grant.parties:
+    if grant.phase != "Pending" or grant.has_review_by(me.username) or grant.is_party(me.username):
         return []
     return [step for step in grant.steps if fits(step, me) and not step.met]
 
 
 def choose(grant: GrantView, me: CurrentUser, step: str | None, group: str | None) -> StepChoice:
     """Return the step to review, by the flags or because it is the only one. Raises `UserError` where that is open."""
-    if any(review["reviewer"] == me.username for review in grant.reviews):
+    if grant.has_review_by(me.username):
         raise UserError(
             f"{me.username} has already reviewed {grant.name}: each reviewer can review a request only once"
         )

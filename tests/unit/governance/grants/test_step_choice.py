@@ -12,6 +12,8 @@ from unit.governance.cases import OWNERS, ROBOT, SECURITY, review, step, view
 CAROL = CurrentUser("carol", ("crm-owners",))
 ERIN = CurrentUser("erin", ("crm-owners", "sec"))
 EVE = CurrentUser("eve", ("support",))
+ANN = CurrentUser("oidc:ann@corp.example", ("crm-owners",))
+ANN_AGAIN = "oidc:Ann@corp.example"
 ROBOT_ITSELF = CurrentUser("system:serviceaccount:crm:robot", ("system:serviceaccounts",))
 ALL = [step(), step(SECURITY), step(ROBOT)]
 
@@ -59,6 +61,8 @@ def test_a_step_that_is_met_gives_way_to_one_that_is_not() -> None:
 def test_nobody_reviews_twice() -> None:
     with pytest.raises(UserError, match="carol has already reviewed"):
         choose(view(review("carol"), steps=ALL), CAROL, "security", None)
+    with pytest.raises(UserError, match=f"{ANN.username} has already reviewed"):
+        choose(view(review(ANN_AGAIN), steps=ALL), ANN, "security", None)
 
 
 def test_the_only_step_is_sent_to_the_guard_whoever_asks() -> None:
@@ -78,6 +82,9 @@ def test_the_only_step_is_sent_to_the_guard_whoever_asks() -> None:
         ({"requester": "carol"}, CAROL, 0),
         ({"subject": {"type": "user", "id": "carol"}}, CAROL, 0),
         ({"actors": [{"id": "carol"}]}, CAROL, 0),
+        ({"actors": [{"id": "Carol"}]}, CAROL, 1),
+        ({"excludedReviewers": [ANN_AGAIN]}, ANN, 0),
+        ({"requester": ANN_AGAIN}, ANN, 0),
     ],
 )
 def test_what_can_be_reviewed_is_pending_and_of_somebody_else(

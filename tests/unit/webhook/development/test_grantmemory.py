@@ -149,6 +149,13 @@ class TestAReview:
         assert approved.phase == "Active"
         assert [review.step.rpartition(".")[2] for review in approved.reviews] == ["first", "second"]
 
+    async def test_of_one_email_address_in_two_cases_is_of_one_person(self) -> None:
+        bench = Bench(approving(steps=[{"name": "both", "kind": "Human", "groups": ["crm-owners"], "count": 2}]))
+        grant = await bench.open()
+        assert accepted(bench.memory.review(grant, approval("ann@corp.example"))).phase == "Pending"
+        again = refused(bench.memory.review(grant, approval("Ann@corp.example")))
+        assert again == "Ann@corp.example has already reviewed this request"
+
     async def test_of_a_grant_that_was_opened_anew_is_refused(self) -> None:
         bench = Bench()
         old = await bench.open()

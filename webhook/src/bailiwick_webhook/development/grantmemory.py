@@ -27,6 +27,7 @@ from bailiwick_api.kinds.approvalgrant import (
     Review,
 )
 from bailiwick_api.times import stamp
+from bailiwick_api.usernames import is_among
 from bailiwick_engine.approval.grants import Grant, parse
 from bailiwick_engine.approval.lifecycle import PhaseInputs, condition_of, next_phase, phase_members
 from bailiwick_engine.approval.quorum import Quorum, binding_of, request_exclusions, tally
@@ -160,7 +161,7 @@ class GrantMemory:
             return RefusedReview("this request no longer exists")
         if live.phase != "Pending":
             return RefusedReview(f"this request is no longer pending: its phase is {live.phase}")
-        if any(review.reviewer == proposed.reviewer for review in live.reviews):
+        if is_among(proposed.reviewer, (review.reviewer for review in live.reviews)):
             return RefusedReview(f"{proposed.reviewer} has already reviewed this request")
         entry = self._fitting(live, proposed)
         if isinstance(entry, RefusedReview):
@@ -173,7 +174,7 @@ class GrantMemory:
     def _fitting(self, grant: Grant, proposed: ProposedReview) -> Object | RefusedReview:
         """Return the review as it is stored, for the first step that it counts for and that lacks one."""
         request, who = grant.request, proposed.reviewer
-        if who in request_exclusions(request):
+        if is_among(who, request_exclusions(request)):
             return RefusedReview(f"{who} is a party of this call, so someone else must review it")
         before = {step.name: step for step in self._tally(request, grant.uid, grant.reviews).steps}
         complete = False
