@@ -51,3 +51,8 @@ class ReasonRow(NamedTuple):
     footing: Footing
     disposition: Disposition
     states: frozenset[ReasonState] = frozenset()
+
+
+def unproven_row(sentence: str, when: str) -> ReasonRow:
+    """Return the row of a reason why the evidence does not prove a party, and never will."""
+    return ReasonRow(sentence, "none", when, "attested", Disposition.BLOCKED, frozenset({ReasonState.IDENTITY}))

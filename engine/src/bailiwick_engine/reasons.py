@@ -7,7 +7,7 @@ What is true of a code stands in its row of `EXPLAINED` and nowhere else.
 from enum import StrEnum
 from typing import Final
 
-from bailiwick_engine.reasonrow import Disposition, ReasonRow, ReasonState
+from bailiwick_engine.reasonrow import Disposition, ReasonRow, ReasonState, unproven_row
 
 
 class Reason(StrEnum):
@@ -165,13 +165,9 @@ EXPLAINED: Final[dict[Reason, ReasonRow]] = {
         footing="derivable",
         disposition=Disposition.BLOCKED,
     ),
-    Reason.IDENTITY_INVALID: ReasonRow(
+    Reason.IDENTITY_INVALID: unproven_row(
         sentence="The subject is not proven. Send its current token in context.evidence.subject_token.",
-        next_action="none",
         when="The subject's token is missing or invalid, or belongs to a different subject from the one in the body.",
-        footing="attested",
-        disposition=Disposition.BLOCKED,
-        states=frozenset({ReasonState.IDENTITY}),
     ),
     Reason.IDENTITY_UNVERIFIABLE: ReasonRow(
         sentence=(
@@ -184,42 +180,30 @@ EXPLAINED: Final[dict[Reason, ReasonRow]] = {
         disposition=Disposition.ERROR,
         states=frozenset({ReasonState.IDENTITY}),
     ),
-    Reason.AUDIENCE_MISMATCH: ReasonRow(
+    Reason.AUDIENCE_MISMATCH: unproven_row(
         sentence="The subject's token is for an audience that this endpoint does not accept.",
-        next_action="none",
         when="The token is valid, but the endpoint accepts none of its audiences.",
-        footing="attested",
-        disposition=Disposition.BLOCKED,
-        states=frozenset({ReasonState.IDENTITY}),
     ),
-    Reason.POSSESSION_UNPROVEN: ReasonRow(
+    Reason.POSSESSION_UNPROVEN: unproven_row(
         sentence=(
             "The token is bound to a key (claim cnf), and the decision point cannot verify that the caller holds"
             " that key. Send a token without cnf: have the issuer issue bearer tokens for this audience."
         ),
-        next_action="none",
         when=(
             "A token of the subject or of an actor has the claim `cnf`: it is bound to a key (RFC 7800), by DPoP or"
             " by a client certificate, and counts for nothing without proof of that key, which no enforcement point"
             " can pass on."
         ),
-        footing="attested",
-        disposition=Disposition.BLOCKED,
-        states=frozenset({ReasonState.IDENTITY}),
     ),
-    Reason.TOKEN_LIFETIME_EXCEEDED: ReasonRow(
+    Reason.TOKEN_LIFETIME_EXCEEDED: unproven_row(
         sentence=(
             "The token lives longer than this installation accepts from its issuer (signals.maxTokenSeconds), or has"
             " no iat. Send a token with a shorter life: have the issuer shorten the life of its tokens."
         ),
-        next_action="none",
         when=(
             "A person's token is of an issuer whose signals are received, and lives longer from `iat` to `exp` than"
             " the issuer's `signals.maxTokenSeconds`. It could outlive the revocation that a signal caused."
         ),
-        footing="attested",
-        disposition=Disposition.BLOCKED,
-        states=frozenset({ReasonState.IDENTITY}),
     ),
     Reason.IDENTITY_REVOKED: ReasonRow(
         sentence=(
@@ -258,13 +242,9 @@ EXPLAINED: Final[dict[Reason, ReasonRow]] = {
         disposition=Disposition.BLOCKED,
         states=frozenset({ReasonState.IDENTITY}),
     ),
-    Reason.ACTOR_MISMATCH: ReasonRow(
+    Reason.ACTOR_MISMATCH: unproven_row(
         sentence="The token names a different actor from the workload that presents it.",
-        next_action="none",
         when="The outermost `act` claim of the token is not the service account that presents the token.",
-        footing="attested",
-        disposition=Disposition.BLOCKED,
-        states=frozenset({ReasonState.IDENTITY}),
     ),
     Reason.SCOPE_EXCEEDED: ReasonRow(
         sentence="This call is not allowed on another party's behalf, even if that party can make it directly.",
