@@ -272,7 +272,11 @@ class Revocations:
         """Return the strictest revocation of a party, whenever its token was issued."""
         if _has_token(party, shown=shown) and party.issuer is not None:
             return self._of_token(party.issuer, party)
-        return self.of_name(party.issuer, party.id, party.username)
+        found = self.of_name(party.issuer, party.id, party.username)
+        if party.issuer is None or party.type == SERVICE_ACCOUNT or not party.claims:
+            return found
+        # A person within a chain: of them, the token of another says more than their name.
+        return _strictest_of((found, self._of_token(party.issuer, party)))
 
     def _of_token(self, issuer: str, party: Party) -> PartyRevocation | None:
         claims = party.claims

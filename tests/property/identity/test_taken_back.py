@@ -3,7 +3,7 @@
 The oracle looks at each revocation in turn and knows no index: all members of `match` are equal, an address in any
 case; one that the token lacks counts if another is equal; an empty match is everybody of the issuer. Tokens from before
 `issuedBefore` are refused, and those that do not say when, and all under a hold. A party without a token is refused by
-its name.
+its name, and a person by what the token of another says of them.
 """
 
 from typing import Any, Final
@@ -138,7 +138,8 @@ def expected(held: list[PartyRevocation], party: Party, *, shown: bool) -> bool:
             iat = party.claims.get("iat")
             if one.hold or not isinstance(iat, float) or iat < one.issued_before:
                 return True
-        if not by_token and names_name(one, party):
+        told_of = party.type == USER and party.issuer is not None and bool(party.claims)
+        if not by_token and (names_name(one, party) or (told_of and names_token(one, party))):
             return True
     return False
 

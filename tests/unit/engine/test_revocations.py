@@ -135,9 +135,30 @@ def test_a_party_without_a_token_is_refused_by_its_name_whenever_that_was() -> N
     assert refused(held, Party(SERVICE_ACCOUNT, AGENT, "corp#a", issuer="corp"), shown=False)
 
 
+@pytest.mark.parametrize(
+    "match",
+    [
+        {"sub": "99beb27c"},
+        {"sub": "carol@x.org"},
+        {"email": "Carol@x.org"},
+        {"sid": "s-1"},
+        {"sub": "99beb27c", "sid": "s-2"},
+        {"username": "oidc:99beb27c/carol@x.org"},
+    ],
+)
+def test_a_person_within_a_chain_is_refused_by_all_that_act_says_of_them(match: dict[str, str]) -> None:
+    claims = {"sub": "99beb27c", "email": "carol@x.org", "iat": MOMENT + 1}
+    held = revocations(revocation(match), template="oidc:{sub}/{email}")
+    within = Party(USER, "carol@x.org", "corp#carol@x.org", {**claims, "sid": match.get("sid")}, issuer="corp")
+    assert refused(held, within, shown=False)
+    other = {"sub": "dave", "email": "dave@x.org", "sid": "s-3"}
+    assert not refused(held, Party(USER, "dave@x.org", "corp#dave@x.org", other, issuer="corp"), shown=False)
+
+
 def test_another_issuer_cannot_take_a_service_account_back() -> None:
     held = revocations(revocation({"sub": AGENT}))
     assert not refused(held, account(iat=1))
+    assert not refused(held, Party(SERVICE_ACCOUNT, AGENT, "corp#a", {"sub": AGENT}, issuer="corp"), shown=False)
     assert not refused(held, Party(SERVICE_ACCOUNT, AGENT, "asserted", issuer=None))
     assert held.of_name(CLUSTER, AGENT) is None
 
