@@ -34,6 +34,7 @@ class Reason(StrEnum):
     WORKLOAD_UNAPPROVED = "workload_unapproved"
     DELEGATION_INVALID = "delegation_invalid"
     ACTOR_MISMATCH = "actor_mismatch"
+    ACTOR_UNNAMED = "actor_unnamed"
     SCOPE_EXCEEDED = "scope_exceeded"
     APPROVAL_REQUIRED = "approval_required"
     APPROVAL_PENDING = "approval_pending"
@@ -245,6 +246,16 @@ EXPLAINED: Final[dict[Reason, ReasonRow]] = {
     Reason.ACTOR_MISMATCH: unproven_row(
         sentence="The token names a different actor from the workload that presents it.",
         when="The outermost `act` claim of the token is not the service account that presents the token.",
+    ),
+    Reason.ACTOR_UNNAMED: unproven_row(
+        sentence=(
+            "The token does not name an inner actor as policies do. Its issuer must put the claim that claims.name of"
+            " the issuers file says into act, beside sub."
+        ),
+        when=(
+            "An inner `act` of the token lacks the claim that `claims.name` of its issuer says, or has an email address"
+            " there that is not verified. Or its name or its groups cannot be read."
+        ),
     ),
     Reason.SCOPE_EXCEEDED: ReasonRow(
         sentence="This call is not allowed on another party's behalf, even if that party can make it directly.",

@@ -142,6 +142,50 @@ def test_a_call_for_somebody_is_approved_by_none_of_them_and_bound_to_the_chain(
     assert acted(corp, tenant, "customers.export", "bound", person="carol").reason == "approval_consumed"
 
 
+@pytest.mark.invariant(1)
+def test_a_person_within_a_chain_is_denied_by_name_and_reviews_none_of_its_calls(
+    corp: Corp, corp_tenants: Tenants
+) -> None:
+    made = corp_tenants.make("within")
+    delegation = {"maxDepth": 2, "principals": ["eve"], "ceiling": CEILING}
+    own = {**settings(made.namespace, "api"), "identity": {"issuers": ["cluster", "corp"]}, "delegation": delegation}
+    people = [{"name": name, "user": {"issuer": "corp", "name": name}} for name in ("carol", "eve")]
+    both = ["agent", "carol"]
+    made.change_policy(
+        {
+            "endpointSettings": own,
+            "subjects": [
+                {"name": "agent", "serviceAccount": {"namespace": made.namespace, "name": "agent"}},
+                *people,
+            ],
+            "rules": [
+                rule("read", subjects=both, actions=["customers.get"]),
+                rule("not-carol", effect="Deny", subjects=["carol"], actions=["customers.get"]),
+                gated_rule("export", subjects=both, actions=["customers.export"], approval={"steps": STEPS}),
+            ],
+        }
+    )
+
+    def ask(action: str, path: str = "evaluation", **context: object) -> Said:
+        within = {"sub": "carol", "iss": corp.signer.url}
+        token = corp.signer.token("eve", made.audience, actors=[*corp.acting(made.agent), within])
+        asked = body("eve", action, "within", **context)
+        return corp.ask(made.url(path), token, made.pep, asked, made.token("agent", made.audience))
+
+    until(lambda: ask("customers.export").reason == "approval_required", "the policy is known")
+    assert ask("customers.get").reason == "policy_denied"
+    asked = ask("customers.export", "requests", business_justification="please")
+    assert asked.status == 202, asked
+    request = made.grant(asked.grant_name)["spec"]["request"]
+    assert request["actors"][1] == {"issuer": "corp", "id": "carol", "uid": "corp#carol"}
+    assert "carol" in request["excludedReviewers"]
+    # Carol holds the verb and the group.
+    assert not made.review(asked.grant_name, by="carol").ok
+    accepted(made.review(asked.grant_name, by="dave"))
+    until(lambda: made.phase(asked.grant_name) == "Active", "the grant is active")
+    until(lambda: ask("customers.export").decision is True, "the grant is known")
+
+
 @pytest.mark.invariant(14, 24)
 def test_an_approval_of_one_chain_serves_no_other(corp: Corp, tenant: Tenant) -> None:
     asked = acted(corp, tenant, "customers.export", "other-chain", path="requests", business_justification="please")

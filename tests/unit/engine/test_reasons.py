@@ -49,6 +49,7 @@ OF_THE_IDENTITY: Final = {
     Reason.TOKEN_LIFETIME_EXCEEDED,
     Reason.DELEGATION_INVALID,
     Reason.ACTOR_MISMATCH,
+    Reason.ACTOR_UNNAMED,
 }
 
 GATED: Final = governed(gated_rule())

@@ -28,6 +28,10 @@ WORKER: Final = {"sub": AGENT, "iss": CLUSTER_URL}
 BROKER: Final = {"sub": "broker", "iss": CORP}
 WRONG: Final = "delegation_invalid"
 MISMATCH: Final = "actor_mismatch"
+UNNAMED: Final = "actor_unnamed"
+BY_EMAIL: Final = {"name": "email", "kubernetesUsername": "oidc:{email}"}
+DAVE: Final = "dave@corp.example"
+ANN: Final = {"sub": "00u7", "iss": CORP, "email": "ann@corp.example"}
 
 
 def _token(*actors: dict[str, Any]) -> str:
@@ -159,6 +163,54 @@ async def test_the_outermost_is_the_very_account_and_those_within_are_their_issu
     assert (presenter.uid, presenter.issuer) == ("agent-uid", "cluster")
     assert (planner.uid, planner.issuer) == (f"corp#{OTHER}", "corp")
     assert planner.keys == {OTHER}
+
+
+WITHIN: Final[dict[str, tuple[dict[str, Any], str]]] = {
+    "a person with the claim": (ANN, "ann@corp.example"),
+    "whose address is verified": ({**ANN, "email_verified": True}, "ann@corp.example"),
+    "whose address is not verified": ({**ANN, "email_verified": False}, UNNAMED),
+    "without the claim": ({"sub": "00u7", "iss": CORP}, UNNAMED),
+    "whose sub looks like a name": ({"sub": "ann@corp.example", "iss": CORP}, UNNAMED),
+    "whose name is no text": ({**ANN, "email": ["ann@corp.example"]}, UNNAMED),
+    "whose name is empty": ({**ANN, "email": ""}, UNNAMED),
+    "whose name hides something": ({**ANN, "email": "ann\u200b@corp.example"}, UNNAMED),
+    "whose name is long": ({**ANN, "email": "a" * 254}, UNNAMED),
+    "whose groups are elsewhere": ({**ANN, "_claim_names": {"groups": "src1"}}, UNNAMED),
+    "without a sub": ({"iss": CORP, "email": "ann@corp.example"}, WRONG),
+    "of an issuer that did not sign": ({**ANN, "iss": PARTNER}, WRONG),
+    "a service account": (PLANNER, OTHER),
+    "a service account with an address": ({**PLANNER, "email": "ann@corp.example"}, OTHER),
+    "a service account in the issuer's name": ({**ANN, "sub": OTHER}, WRONG),
+}
+
+
+@pytest.mark.parametrize("row", WITHIN)
+@pytest.mark.parametrize("before", [0, 1, 2])
+async def test_a_person_within_is_named_as_their_own_token_names_them_or_refused(
+    tmp_path: Path, row: str, before: int
+) -> None:
+    act, expected = WITHIN[row]
+    world = World(tmp_path, claims=BY_EMAIL)
+    token = person_token(email=DAVE, **acting([WORKER, *[PLANNER] * before, act]))
+    parties = await world.verify(token, name=DAVE, actor_token=account_token())
+    if expected in {UNNAMED, WRONG}:
+        assert (reason_of(parties), parties.actors) == (expected, ())
+    else:
+        assert parties.actors[-1].id == expected
+
+
+async def test_a_person_within_has_the_uid_the_groups_and_the_username_of_their_own_token(tmp_path: Path) -> None:
+    world, act = World(tmp_path, claims=BY_EMAIL), {**ANN, "groups": ["sales"]}
+    token = person_token(email=DAVE, **acting([WORKER, act]))
+    within = (await world.verify(token, name=DAVE, actor_token=account_token())).actors[-1]
+    own = proven(await world.verify(person_token(**act), name="ann@corp.example"))
+    assert (within.uid, within.username, within.groups) == (own.uid, own.username, own.groups)
+    assert (within.uid, within.username, within.groups) == (
+        "corp#ann@corp.example",
+        "oidc:ann@corp.example",
+        ("sales",),
+    )
+    assert (within.keys, within.issuer, within.claims) == (own.keys, "corp", act)
 
 
 async def test_no_actor_is_asked_about_before_the_chain_is_short_enough(tmp_path: Path) -> None:

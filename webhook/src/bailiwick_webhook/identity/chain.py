@@ -1,16 +1,19 @@
 """Who acts for whom: the `act` of a delegated token (RFC 8693, 4.1), or of a subject on the enforcer's word.
 
 Holds: a chain is bounded before anything else is done with it, and one that is not well formed is no chain; the same
-actor may stand in it twice, since every hop can only narrow.
+actor may stand in it twice, since every hop can only narrow. A person within is known as where the token is their own,
+or the chain is refused: a Deny, a revocation and the exclusion of reviewers go by that name.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from bailiwick_api.issuers import IssuerConfig
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
-from bailiwick_engine.call import Party
+from bailiwick_engine.call import Party, UnprovenParty
 from bailiwick_engine.keys import ASSERTED, SERVICE_ACCOUNT, USER, uid_of
-from bailiwick_webhook.identity.people import readable
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.identity.people import person_of, readable
 
 # As deep as an endpoint may allow at most (`maxDepth`), and as a grant can hold.
 MAX_DEPTH: Final = 4
@@ -47,19 +50,20 @@ def named(chain: tuple[ActorClaim, ...]) -> list[tuple[str | None, str]]:
     return [(act.iss, act.sub) for act in chain]
 
 
-def inner(act: ActorClaim, vouching: tuple[str, str], cluster: str) -> Party | None:
-    """Return an actor within the outermost, proven by the signature of the token's issuer; None where it is not.
+def inner(act: ActorClaim, vouching: IssuerConfig, cluster: str) -> Party | UnprovenParty:
+    """Return an actor within the outermost, proven by the signature of the token's issuer.
 
-    `vouching` is that issuer's name and URL, `cluster` the URL of the cluster's. An issuer speaks of its own parties
-    and of the cluster's service accounts; it cannot vouch in a third one's name. Whether an account of that name was
-    made again since is unknown here, so its uid is the issuer's word.
+    `vouching` is that issuer, `cluster` the URL of the cluster's. An issuer speaks of its own parties and of the
+    cluster's service accounts; it cannot vouch in a third one's name. Whether an account of that name was made again
+    since is unknown here, so its uid is the issuer's word.
     """
-    name, url = vouching
-    if act.iss == cluster and act.sub.startswith(SERVICE_ACCOUNT_PREFIX):
-        return Party(SERVICE_ACCOUNT, act.sub, uid_of(name, act.sub), act.members, issuer=name)
-    if act.iss == url and not act.sub.startswith(SERVICE_ACCOUNT_PREFIX):
-        return Party(USER, act.sub, uid_of(name, act.sub), act.members, issuer=name)
-    return None
+    account = act.sub.startswith(SERVICE_ACCOUNT_PREFIX)
+    if act.iss == cluster and account:
+        return Party(SERVICE_ACCOUNT, act.sub, uid_of(vouching.name, act.sub), act.members, issuer=vouching.name)
+    if act.iss != vouching.issuer or account:
+        return UnprovenParty(Reason.DELEGATION_INVALID)
+    # `act` holds what identifies an actor, and may lack what names people here. Its `sub` would be another name.
+    return person_of(vouching, act.members) or UnprovenParty(Reason.ACTOR_UNNAMED)
 
 
 def on_word(act: ActorClaim) -> Party:

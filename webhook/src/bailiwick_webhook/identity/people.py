@@ -1,14 +1,15 @@
-"""A person's token, verified, becomes a subject: name, groups, and the API server's name for them.
+"""Verified claims become a person: name, groups, and the API server's name for them.
 
-Holds: what decides about somebody is read whole or the token is refused: a group that cannot be read might be one that
-a Deny rule names. The API server's name is only used to keep people from approving for themselves; where it is not
-certain there is none.
+Holds: a person has one name, whether a token is theirs or they stand within another's chain (`chain`). What decides
+about somebody is read whole or the token is refused: a group that cannot be read might be one that a Deny rule names.
+The API server's name is only used to keep people from approving for themselves; where it is not certain there is none.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final, TypeGuard
 
 from bailiwick_api import usernames
+from bailiwick_api.issuers import IssuerConfig
 from bailiwick_engine.call import Json, Party
 from bailiwick_engine.keys import USER, uid_of
 
@@ -39,6 +40,24 @@ def subject_of(
         issuer=issuer,
         groups=groups,
         username=None if template is None else _username(template, claims),
+    )
+
+
+def person_of(
+    issuer: IssuerConfig, claims: Mapping[str, Any], properties: Mapping[str, Json] | None = None
+) -> Party | None:
+    """Return the person of this issuer whom claims speak of, by its entry in the issuers file; None as `subject_of`.
+
+    `claims`: a token's, or those of one `act` in it.
+    """
+    mapping = issuer.claims
+    return subject_of(
+        issuer.name,
+        claims,
+        properties,
+        name_claim=mapping.name,
+        groups_claim=mapping.groups,
+        template=mapping.kubernetes_username,
     )
 
 

@@ -24,7 +24,7 @@ from bailiwick_webhook.identity.chain import ActorClaim
 from bailiwick_webhook.identity.jwt.issuers import Issuer, Issuers
 from bailiwick_webhook.identity.jwt.tokencache import TokenCache
 from bailiwick_webhook.identity.jwt.verifier import RefusedToken, VerifiedClaims
-from bailiwick_webhook.identity.people import subject_of
+from bailiwick_webhook.identity.people import person_of
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 from bailiwick_webhook.identity.workloads import Workloads
 from bailiwick_webhook.steps import Need, Step, then
@@ -208,9 +208,9 @@ def _acting(
         return _unproven(Reason.ACTOR_MISMATCH)
     actors = [_account(presenter.account, presenter.claims)]
     for act in within:
-        actor = chain.inner(act, (issuer.name, issuer.url), presenter.issuer)
-        if actor is None:
-            return _unproven(Reason.DELEGATION_INVALID)
+        actor = chain.inner(act, issuer.config, presenter.issuer)
+        if isinstance(actor, UnprovenParty):
+            return Parties(actor)
         actors.append(actor)
     return Parties(person, tuple(actors), presenter.live)
 
@@ -238,15 +238,7 @@ def _named_person(
         return UnprovenParty(verified.reason)
     if not audience_matches(verified.claims, issuer.audiences(settings.audiences)):
         return UnprovenParty(Reason.AUDIENCE_MISMATCH)
-    mapping = issuer.config.claims
-    person = subject_of(
-        issuer.name,
-        verified.claims,
-        claimed.properties,
-        name_claim=mapping.name,
-        groups_claim=mapping.groups,
-        template=mapping.kubernetes_username,
-    )
+    person = person_of(issuer.config, verified.claims, claimed.properties)
     if person is None or not claimed.is_named(person.type, person.id):
         return UnprovenParty(Reason.IDENTITY_INVALID)
     return person
