@@ -14,7 +14,7 @@ from aiohttp import web
 
 from bailiwick_console.grants.grantpage import PageContext, compose
 from bailiwick_console.grants.signpage import SignPage
-from bailiwick_console.threads.calls import FullConsoleError
+from bailiwick_console.threads.calls import UnsentError
 from bailiwick_console.visits.forms import PostedForm, read_form
 from bailiwick_console.visits.views import TypedText, here
 from bailiwick_console.visits.visitor import SITE, VISITOR, heard
@@ -217,7 +217,7 @@ class _DecisionWriter:
             told = f"It changed after the page was shown: it is {what}."
             stands = _stands(grant, error.now, self._source.me.username)
             return self._views.changed(grant, told, given.reason or given.revoking, stands)
-        if isinstance(error, FullConsoleError):
+        if isinstance(error, UnsentError):
             given = TypedText(given.reason, given.revoking, problem=f"It was not sent: {error}.")
             return self._bare(grant, HTTPStatus.SERVICE_UNAVAILABLE, given)
         if isinstance(error, ApiError) and error.status < HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bailiwick_console.hosted import entrance
 from bailiwick_console.hosted.entrance import LOGIN_COOKIE, SESSION_COOKIE
 from bailiwick_console.hosted.logins import LOGIN_SECONDS
 from bailiwick_console.hosted.strangers import LINES
+from bailiwick_console.visits import forms
 from bailiwick_console.visits.security import HEADERS
 from issuer.codes import TOKEN
 from issuer.server import DISCOVERY
@@ -300,7 +300,7 @@ def test_every_answer_has_every_header_before_anybody_is_known(console: Manyfold
 def test_a_form_that_is_sent_slowly_is_waited_for_no_longer_than_a_moment_and_begins_nothing(
     console: ManyfoldConsole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(entrance, "_FORM_SECONDS", 0.5)
+    monkeypatch.setattr(forms, "FORM_SECONDS", 0.5)
     site, browser = console.site, console.logged_in("carol")
     head = (
         f"POST /login HTTP/1.1\r\nHost: {urlsplit(site.url).netloc}\r\nOrigin: {site.url}\r\n"

@@ -1,6 +1,8 @@
 """Who is logged in, for how long, and that nobody is ever taken for another."""
 
+import html
 import re
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -9,13 +11,15 @@ from urllib.parse import urlencode
 import pytest
 
 from bailiwick_console.hosted.entrance import SESSION_COOKIE
-from bailiwick_console.hosted.people import MOST_OF_ONE, SESSION_SECONDS
+from bailiwick_console.hosted.people import MOST_OF_ONE, SESSION_SECONDS, PersonToken
+from bailiwick_console.visits import forms
 from bailiwick_console.visits.session import IDLE_SECONDS
-from bailiwick_governance.errors import ApiError
+from bailiwick_governance.errors import ApiError, UserError
 from support.certificates import self_signed
 from support.console.clusterconsole import NAME, CookieBrowser, answered, led
 from support.console.manyfold import ManyfoldConsole, manyfold
-from support.console.plainhttp import form_of
+from support.console.plainhttp import Page, form_of
+from support.objects import Object
 from support.pdp.badtokens import parts_of
 from unit.console.cases import waiting
 
@@ -26,6 +30,19 @@ GRANT: Final = "/grants/crm/agr-wanted"
 def carol(console: ManyfoldConsole) -> CookieBrowser:
     console.issuer.logins.seconds = 24 * 3600
     return console.logged_in("carol")
+
+
+def named(name: str, raw: Object) -> Object:
+    raw["metadata"] |= {"name": name, "uid": f"uid-{name}"}
+    return raw
+
+
+def values(page: Page, name: str) -> list[str]:
+    return [html.unescape(one) for one in re.findall(rf'name="{name}" value="([^"]*)"', page.text)]
+
+
+def marked(page: Page) -> list[tuple[str, str]]:
+    return [("grant", one) for one in values(page, "grant")]
 
 
 def sees(browser: CookieBrowser) -> bool:
@@ -99,6 +116,58 @@ def test_logging_out_ends_the_session_and_not_only_the_cookie(console: ManyfoldC
     assert SESSION_COOKIE not in carol.cookies
     carol.cookies[SESSION_COOKIE] = cookie
     assert not sees(carol)
+
+
+@pytest.mark.parametrize("act", ["deny", "revoke"])
+def test_what_of_several_was_not_sent_when_somebody_logged_out_is_not_sent(tmp_path: Path, act: str) -> None:
+    names = ("agr-a", "agr-b", "agr-c")
+    with manyfold(tmp_path, *(named(name, waiting()) for name in names)) as console:
+        carol = console.logged_in("carol")
+        parting = {"token": carol.load("/").field("token")}
+        page = carol.post("/bulk/choose", [("list", "review"), *parting.items(), *marked(carol.load("/"))])
+        fields = [*parting.items(), ("reason", "over"), *(("shown", one) for one in values(page, "shown"))]
+
+        def leaves(method: str, path: str) -> None:
+            if (method, path[-5:]) == ("PATCH", "agr-a"):
+                carol.post("/logout", parting)
+
+        console.tables[0].fails = leaves
+        answer = carol.post(f"/bulk/{act}", fields)
+        assert [path.rpartition("/")[2] for path, _ in console.tables[0].written] == ["agr-a"]
+        assert "Not sent: 2" in answer.text
+        assert "Not known" not in answer.text
+
+
+def test_a_form_that_is_still_being_sent_when_somebody_logs_out_writes_nothing(
+    console: ManyfoldConsole, carol: CookieBrowser
+) -> None:
+    fields = form_of(carol.load(GRANT), reason="seen with the customer")
+    with carol.sending(f"{GRANT}/review", fields) as rest:
+        carol.post("/logout", {"token": fields["token"]})
+        answer = rest()
+    assert (answer.status, console.written) == (503, 0)
+    assert "Nothing was written." in answer.text
+    assert "your session has ended" in answer.text
+    assert "seen with the customer</textarea>" in answer.text
+
+
+@pytest.mark.parametrize("path", [f"{GRANT}/review", "/bulk/deny", "/passkeys/proof", "/namespace"])
+def test_no_form_is_waited_for_longer_than_a_moment_so_that_none_outlasts_its_session(
+    console: ManyfoldConsole, carol: CookieBrowser, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forms, "FORM_SECONDS", 0.3)
+    with carol.sending(path, form_of(carol.load(GRANT))) as rest:
+        time.sleep(0.6)
+        assert (rest().status, console.written) == (408, 0)
+
+
+def test_a_token_that_came_after_the_end_of_its_session_is_not_sent() -> None:
+    token = PersonToken("first", "refresh", "carol", 1000.0)
+    token.end()
+    token.put("second", "refresh", 2000.0)
+    assert token.refresh is None
+    with pytest.raises(UserError, match="your session has ended"):
+        token.bearer()
 
 
 def test_a_token_that_is_about_to_end_is_replaced_and_the_old_one_is_not_sent_again(console: ManyfoldConsole) -> None:

@@ -4,12 +4,13 @@ Holds: a browser here keeps cookies as a real one does where it matters: `__Host
 what another site began.
 """
 
+import contextlib
 import html
 import http.client
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
@@ -22,7 +23,9 @@ from issuer.server import Server
 from localcluster.ports import free_ports
 from support.certificates import self_signed
 from support.console.consoleprocess import RunningConsole, spawned
-from support.console.plainhttp import Page, sent
+from support.console.plainhttp import FORM, Page, sent
+
+FormFields = Mapping[str, str] | Sequence[tuple[str, str]]
 
 CLIENT: Final = "bailiwick"
 NAME: Final = "console.localhost"
@@ -81,9 +84,34 @@ class CookieBrowser:
         """Load a page, and keep its cookies. `fetch_site`: how the browser came to it."""
         return self._asked("GET", path, None, fetch_site, headers)
 
-    def post(self, path: str, fields: Mapping[str, str], fetch_site: str = "same-origin", **headers: str) -> Page:
+    def post(self, path: str, fields: FormFields, fetch_site: str = "same-origin", **headers: str) -> Page:
         """Send a form."""
         return self._asked("POST", path, urlencode(fields), fetch_site, {"Origin": "null", **headers})
+
+    @contextmanager
+    def sending(self, path: str, fields: FormFields) -> Iterator[Callable[[], Page]]:
+        """Send a form but for its last byte. What is yielded sends that too, and returns the answer."""
+        *most, last = urlencode(fields).encode()
+        cookies = "; ".join(f"{name}={value}" for name, (value, _) in self.cookies.items())
+        connection = _TlsConnection(self.site)
+        connection.putrequest("POST", path, skip_host=True, skip_accept_encoding=True)
+        headers = {"Host": self.site.host, "Cookie": cookies, "Sec-Fetch-Site": "same-origin", "Origin": "null"}
+        headers |= {"Content-Type": FORM, "Content-Length": str(len(most) + 1)}
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        connection.endheaders(bytes(most))
+
+        def rest() -> Page:
+            with contextlib.suppress(OSError):
+                # It may have been answered before.
+                connection.send(bytes([last]))
+            answer = connection.getresponse()
+            return Page(answer.status, {}, answer.read().decode())
+
+        try:
+            yield rest
+        finally:
+            connection.close()
 
     def _asked(self, method: str, path: str, body: str | None, fetch_site: str, headers: Mapping[str, str]) -> Page:
         kept = {

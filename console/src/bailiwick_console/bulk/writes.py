@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 from bailiwick_console.bulk.choice import BulkAct
 from bailiwick_console.grants.source import GrantSource
+from bailiwick_console.threads.calls import UnsentError
 from bailiwick_engine.approval.display import visible
 from bailiwick_governance.apiserver.people import Permissions
 from bailiwick_governance.errors import ApiError, UserError
@@ -82,6 +83,8 @@ def _send(grant: GrantView, send: Callable[[GrantView], object]) -> BulkResult:
     except ChangedGrantError as error:
         now = "another request now" if error.now.uid != grant.uid else visible(error.now.phase)
         return BulkResult(grant, BulkOutcome.CHANGED, f"it is {now}")
+    except UnsentError as error:
+        return BulkResult(grant, BulkOutcome.UNSENT, str(error))
     except ApiError as error:
         known = error.status < HTTPStatus.INTERNAL_SERVER_ERROR
         return BulkResult(grant, BulkOutcome.REFUSED if known else BulkOutcome.UNKNOWN, str(error), error)

@@ -5,7 +5,6 @@ then; the API server has accepted the token before; a page that was followed fro
 any cookie is looked at; nothing of a token, a code or an id is ever shown or logged.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
@@ -38,7 +37,6 @@ LOGOUT: Final = "/logout"
 NAMESPACE: Final = "/namespace"
 SESSION_COOKIE: Final = "__Host-bailiwick-session"
 LOGIN_COOKIE: Final = "__Host-bailiwick-login"
-_FORM_SECONDS: Final = 10.0
 _ELSEWHERE: Final = frozenset({"cross-site", "same-site"})
 _NOBODY: Final = "system:anonymous"
 
@@ -134,12 +132,7 @@ class HostedEntrance:
 
     async def _begin_login(self, request: web.Request) -> web.StreamResponse:
         """Send the browser to the issuer, by a page of ours: a form may lead to no other site."""
-        # Anybody may send it, as slowly as they like.
-        try:
-            async with asyncio.timeout(_FORM_SECONDS):
-                to = (await read_form(request)).text("to")
-        except TimeoutError:
-            raise web.HTTPRequestTimeout from None
+        to = (await read_form(request)).text("to")
         # A new login ends the session before it, whatever comes of it.
         self._sessions.end(_cookie_id(request, SESSION_COOKIE))
         begun = self._logins.begin(return_path(to))

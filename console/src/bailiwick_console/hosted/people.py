@@ -2,7 +2,7 @@
 
 Holds: all of it is memory of this process; a session ends with its token, after half an hour without a request, and
 after eight hours at the latest; there is room for a bounded number, and a person who logs in often pushes out only
-their own oldest.
+their own oldest. With a session its token is forgotten, so that nothing is sent for it that has only waited until then.
 """
 
 import asyncio
@@ -13,12 +13,20 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
+from bailiwick_console.threads.calls import UnsentError
 from bailiwick_console.visits.session import IDLE_SECONDS
 from bailiwick_console.visits.visitor import ConsoleVisitor
 
 SESSION_SECONDS: Final = 8 * 3600.0
 MOST_SESSIONS: Final = 200
 MOST_OF_ONE: Final = 5
+
+
+class EndOfSessionError(UnsentError):
+    """The session of the person who asks is over."""
+
+    def __init__(self) -> None:
+        super().__init__("your session has ended: log in again")
 
 
 class PersonToken:
@@ -28,23 +36,32 @@ class PersonToken:
     asked for with; None where the issuer gave nothing.
     """
 
-    __slots__ = ("_value", "ends", "refresh", "renewing", "retry", "subject")
+    __slots__ = ("_over", "_value", "ends", "refresh", "renewing", "retry", "subject")
 
     def __init__(self, value: str, refresh: str | None, subject: str, ends: float) -> None:
+        self._over = False
         self.renewing = asyncio.Lock()
         self.subject = subject
         self.retry = 0.0
         self.put(value, refresh, ends)
 
     def put(self, value: str, refresh: str | None, ends: float) -> None:
-        """Take another token of the same person."""
-        self._value = value
-        self.refresh = refresh
+        """Take another token of the same person. One that comes after the end is forgotten too."""
+        self._value, self.refresh = ("", None) if self._over else (value, refresh)
         self.ends = ends
 
+    def end(self) -> None:
+        """Forget it for good: a request that was let in before, and waits, is not sent with it any more."""
+        self._over = True
+        self.put("", None, self.ends)
+
     def bearer(self) -> str:
-        """Return the token, for the one header that it stands in."""
-        return self._value
+        """Return the token, for the one header that it stands in. Raises `EndOfSessionError`."""
+        # Read once: another thread may end it now.
+        value = self._value
+        if not value:
+            raise EndOfSessionError
+        return value
 
 
 class PersonSession:
@@ -79,11 +96,11 @@ class PersonSessions:
     def begin(self, visitor: ConsoleVisitor, token: PersonToken) -> str | None:
         """Begin a session, and return its id; None where there is no room."""
         for key in [key for key, session in self._known.items() if not self._lives(session)]:
-            del self._known[key]
+            self._drop(key)
         session = PersonSession(visitor, token, self._clock())
         own = [key for key, other in self._known.items() if other.username == session.username]
         for key in own[: max(0, len(own) - MOST_OF_ONE + 1)]:
-            del self._known[key]
+            self._drop(key)
         if len(self._known) >= self._most:
             return None
         name = secrets.token_urlsafe(32)
@@ -97,7 +114,7 @@ class PersonSessions:
         if key is None or session is None:
             return None
         if not self._lives(session):
-            del self._known[key]
+            self._drop(key)
             return None
         if looked:
             session.touched = self._clock()
@@ -106,7 +123,12 @@ class PersonSessions:
     def end(self, name: str | None) -> None:
         """Forget a session and its token."""
         if name is not None:
-            self._known.pop(_digest(name), None)
+            self._drop(_digest(name))
+
+    def _drop(self, key: bytes) -> None:
+        session = self._known.pop(key, None)
+        if session is not None:
+            session.token.end()
 
     def _lives(self, session: PersonSession) -> bool:
         now = self._clock()

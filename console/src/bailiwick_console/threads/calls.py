@@ -18,8 +18,12 @@ _AT_ONCE: Final = 4
 _WAITING: Final = 32
 
 
-class FullConsoleError(UserError):
-    """Too many calls wait already, so this one was never begun: nothing was sent."""
+class UnsentError(UserError):
+    """Nothing was sent to the API server, for a reason of our own."""
+
+
+class FullConsoleError(UnsentError):
+    """Too many calls wait already, so this one was never begun."""
 
     def __init__(self) -> None:
         super().__init__("the console waits for too many answers of the API server: try again in a moment")

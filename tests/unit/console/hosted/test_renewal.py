@@ -8,7 +8,7 @@ from typing import Final, cast
 import pytest
 
 from bailiwick_console.hosted.idtoken import IdTokenError, LoginClaims
-from bailiwick_console.hosted.people import PersonSession, PersonSessions, PersonToken
+from bailiwick_console.hosted.people import EndOfSessionError, PersonSession, PersonSessions, PersonToken
 from bailiwick_console.hosted.provider import GivenTokens, LoginProvider, ProviderError
 from bailiwick_console.hosted.renewal import TokenRenewal
 from bailiwick_console.visits.visitor import ConsoleVisitor
@@ -105,7 +105,10 @@ OTHERS: Final = {
 def test_who_waits_for_a_renewal_that_is_refused_is_not_let_in_either(now: CurrentUser) -> None:
     renewing = RenewingSession(now=now)
     assert renewing.lasts(3) == [False] * 3
-    assert (renewing.refreshed, renewing.token.bearer(), renewing.session) == (["refresh-1"], "first", None)
+    assert (renewing.refreshed, renewing.session) == (["refresh-1"], None)
+    # With the session both tokens are forgotten, the one that came too.
+    with pytest.raises(EndOfSessionError):
+        renewing.token.bearer()
 
 
 def test_who_logs_out_meanwhile_is_not_let_in_again() -> None:
