@@ -1,8 +1,8 @@
 """The console's paths, and the one place where requests are let in and failures become pages.
 
 Holds: no path answers before `security` and the entrance let it in, but those of the entrance and the static
-files; GET writes nothing; a POST reviews or takes back a grant, or each of several, exactly as it was shown, and is
-never sent again.
+files; GET writes nothing; a POST reviews a grant, or each of several, exactly as it was shown, or takes back those
+that were shown, and is never sent again.
 """
 
 import traceback

@@ -1,7 +1,7 @@
 """The page of one grant, and the two things that can be done on it: a review, which may be signed, and a revocation.
 
-Holds: what is written is tied to the grant exactly as this visit was shown it; what is wrong with a form, what the
-guards refuse and what a silent API server leaves open come back on the page with whatever was typed.
+Holds: a review is tied to the grant exactly as this visit was shown it, a revocation to its uid; what is wrong with a
+form, what the guards refuse and what a silent API server leaves open come back on the page with whatever was typed.
 """
 
 import asyncio
@@ -178,13 +178,13 @@ class _DecisionWriter:
             given = TypedText(problem="Give a reason, for the record.")
             return await self._again(grant, HTTPStatus.UNPROCESSABLE_ENTITY, given)
         try:
-            await self._send(
+            now = await self._send(
                 grant, lambda: reviews.add_revocation(self._source.cluster, grant, self._source.me.username, reason)
             )
         except UserError as error:
             return await self._not_written(grant, error, given)
-        done = "withdrew" if grant.phase == "Pending" else "revoked"
-        used = f" {grant.uses} of {grant.max_uses} uses were made." if grant.uses else ""
+        done = "withdrew" if now.phase == "Withdrawn" else "revoked"
+        used = f" {now.uses} of {now.max_uses} uses were made." if now.uses else ""
         return self._done(grant, f"You {done} it.{used}", done)
 
     def _grant_of_form(self, request: web.Request, form: PostedForm) -> GrantView | web.Response:

@@ -62,6 +62,21 @@ def test_the_api_server_itself_refuses_a_review_of_another_state(tenant: Tenant)
     assert tenant.grant(name)["spec"]["reviews"] == []
 
 
+@pytest.mark.invariant(13)
+def test_a_grant_that_is_used_while_its_page_is_open_is_revoked_and_no_other_one_of_its_name_is(tenant: Tenant) -> None:
+    name = tenant.approved("customers.export", "page-used")
+    path = f"/grants/{tenant.namespace}/{name}"
+    with visiting(tenant, "carol") as visit:
+        shown = visit.get(path)
+        assert tenant.ask("customers.export", "page-used").body["decision"] is True
+        assert visit.post(f"{path}/revoke", form_of(shown)).status == 303
+    assert tenant.grant(name)["spec"]["revocation"]["by"] == "carol"
+    other = tenant.approved("customers.export", "page-other")
+    change = {"metadata": {"uid": tenant.grant(name)["metadata"]["uid"]}, "spec": {"revocation": {"by": "carol"}}}
+    answer = tenant.callers("carol").patch(tenant.path_of(other), change, "merge")
+    assert (answer.status, "revocation" in tenant.grant(other)["spec"]) == (422, False), answer
+
+
 @pytest.mark.invariant(5)
 def test_nobody_reviews_twice(tenant: Tenant) -> None:
     name = opened(tenant, "customers.export", "page-twice")

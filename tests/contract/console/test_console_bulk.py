@@ -145,11 +145,42 @@ def test_what_is_in_use_is_taken_back_with_a_reason_for_each() -> None:
         assert (answer.status, outcomes(answer)) == (200, {"Taken back: 2": ["agr-a", "agr-b"]})
         assert [change for _, change in console.cluster.written] == [
             {
-                "metadata": {"uid": f"uid-{name}", "resourceVersion": "7"},
+                "metadata": {"uid": f"uid-{name}"},
                 "spec": {"revocation": {"by": "carol", "reason": "incident closed"}},
             }
             for name in ("agr-a", "agr-b")
         ]
+
+
+def test_what_is_used_while_it_is_looked_at_is_taken_back_all_the_same() -> None:
+    with served(active("agr-a"), active("agr-b")) as console:
+        visit = console.site.visit()
+
+        def used() -> None:
+            for one in console.cluster.grants:
+                one["metadata"]["resourceVersion"] += "1"
+
+        page = visit.get("/?list=active")
+        used()
+        marks = [("grant", one) for one in values(page, "grant")]
+        page = sent(visit, "/bulk/choose", ("token", page.field("token")), ("list", "active"), *marks)
+        used()
+        answer = pressed(visit, page, "revoke", "incident closed")
+        assert (answer.status, outcomes(answer)) == (200, {"Taken back: 2": ["agr-a", "agr-b"]})
+
+
+def test_what_was_made_anew_under_an_old_name_is_not_taken_back() -> None:
+    with served(active("agr-a"), active("agr-b")) as console:
+        visit = console.site.visit()
+        page = visit.get("/?list=active")
+        console.cluster.grants[0]["metadata"]["uid"] = "made-anew"
+        marks = [("grant", one) for one in values(page, "grant")]
+        page = sent(visit, "/bulk/choose", ("token", page.field("token")), ("list", "active"), *marks)
+        assert "no longer as you saw them" in page.text
+        console.cluster.grants[1]["metadata"]["uid"] = "made-anew"
+        answer = pressed(visit, page, "revoke", "incident closed")
+        assert list(outcomes(answer)) == ["Not written, since it changed meanwhile: 1"]
+        assert console.cluster.written == []
 
 
 @pytest.mark.parametrize("how", [{"resourceVersion": "8"}, {"uid": "made-anew"}], ids=["changed", "made anew"])

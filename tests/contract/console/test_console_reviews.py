@@ -168,7 +168,7 @@ def test_what_was_written_without_an_answer_is_found_where_it_is_sent_again(
     unsure = visit.post(f"{GRANT}/{path}", form_of(shown, reason=WHY))
     assert (unsure.status, len(console.cluster.written)) == (502, 1)
     console.cluster.loses = False
-    answer = visit.post(f"{GRANT}/{path}", form_of(unsure, reason=WHY))
+    answer = visit.post(f"{GRANT}/{path}", form_of(unsure, reason="again"))
     assert (answer.status, len(console.cluster.written)) == (409, 1)
     assert said in answer.text
     assert "Nothing was written." not in answer.text
@@ -262,7 +262,7 @@ def test_a_grant_in_use_can_be_revoked_and_what_was_done_is_told() -> None:
         assert visit.post(f"{GRANT}/revoke", form_of(answer, reason="incident closed")).status == 303
         ((_, change),) = console.cluster.written
         assert change == {
-            "metadata": {"uid": shown_uid(console), "resourceVersion": "7"},
+            "metadata": {"uid": shown_uid(console)},
             "spec": {"revocation": {"by": "carol", "reason": "incident closed"}},
         }
         assert "You revoked it. 1 of 3 uses were made." in visit.get(GRANT).text
@@ -273,14 +273,47 @@ def shown_uid(console: ServedConsole) -> str:
     return found
 
 
-def test_a_revocation_of_a_grant_that_changed_is_a_conflict() -> None:
+def test_a_grant_that_is_used_while_its_page_is_open_can_be_revoked() -> None:
+    with served(active()) as console:
+        visit = console.site.visit()
+        shown = visit.get(GRANT)
+        for version in ("8", "9"):
+            console.cluster.grants[0]["metadata"]["resourceVersion"] = version
+            console.cluster.grants[0]["status"]["uses"] += 1
+        assert visit.post(f"{GRANT}/revoke", form_of(shown)).status == 303
+        assert console.cluster.grants[0]["spec"]["revocation"] == {"by": "carol", "reason": "seen"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"metadata": {"uid": "another"}}, "it is another request now"),
+        ({"spec": {"revocation": {"by": "dave"}}}, "it is Revoked"),
+    ],
+    ids=["another request", "revoked already"],
+)
+def test_a_revocation_of_what_is_not_there_to_revoke_is_a_conflict(change: Object, said: str) -> None:
+    with served(active()) as console:
+        visit = console.site.visit()
+        shown = visit.get(GRANT)
+        stored = console.cluster.grants[0]
+        for part, members in change.items():
+            stored[part] |= members
+        stored["metadata"]["resourceVersion"] = "8"
+        console.cluster.fails = lambda method, _: ApiError("no", 422) if method == "PATCH" else None
+        answer = visit.post(f"{GRANT}/revoke", form_of(shown))
+        assert (answer.status, said in answer.text, console.cluster.written) == (409, True, [])
+
+
+def test_why_a_revocation_is_refused_is_told_although_the_grant_was_used_meanwhile() -> None:
     with served(active()) as console:
         visit = console.site.visit()
         shown = visit.get(GRANT)
         console.cluster.grants[0]["metadata"]["resourceVersion"] = "8"
-        console.cluster.fails = lambda method, _: ApiError("conflict", 409) if method == "PATCH" else None
+        said = "you need the verb revoke"
+        console.cluster.fails = lambda method, _: ApiError(said, 422) if method == "PATCH" else None
         answer = visit.post(f"{GRANT}/revoke", form_of(shown))
-        assert (answer.status, console.cluster.written) == (409, [])
+        assert (answer.status, said in answer.text) == (422, True)
 
 
 def test_policies_that_may_not_be_read_are_said_not_to_be_known() -> None:

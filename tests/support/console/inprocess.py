@@ -102,11 +102,15 @@ class TableCluster:
         self._ask("PATCH", path)
         stored = self._one(path)
         given = {one["path"]: one["value"] for one in body if one["op"] == "test"} if kind == "json" else {}
-        version = given.get("/metadata/resourceVersion") if kind == "json" else body["metadata"]["resourceVersion"]
-        if version != stored["metadata"]["resourceVersion"]:
+        metadata = stored["metadata"]
+        if kind == "json" and given.get("/metadata/resourceVersion") != metadata["resourceVersion"]:
             raise ApiError("the test operation failed", 422)
+        if kind == "merge" and {**metadata, **body["metadata"]} != metadata:
+            raise ApiError("metadata.uid: field is immutable", 422)
+        if kind == "merge" and stored["spec"].get("revocation") not in (None, body["spec"]["revocation"]):
+            raise ApiError("a revocation is final", 422)
         self.written.append((path, body))
-        stored["metadata"]["resourceVersion"] = str(int(version) + 1)
+        metadata["resourceVersion"] = str(int(metadata["resourceVersion"]) + 1)
         if kind == "json":
             stored["spec"]["reviews"] = [*(stored["spec"].get("reviews") or ()), body[-1]["value"]]
         else:

@@ -28,12 +28,12 @@ def run(options: RevokeFlags) -> int:
     grant = GrantView(cluster.get(grants_path(cluster.namespace, name)), time.time())
     if grant.raw["spec"].get("revocation") is not None:
         raise CliError(f"{grant.name} is already revoked")
-    reviews.add_revocation(cluster, grant, me.username, options.reason)
-    sys.stdout.write(f"{output.reference(grant.name)} {'withdrawn' if grant.phase == 'Pending' else 'revoked'}\n")
+    now = reviews.add_revocation(cluster, grant, me.username, options.reason)
+    sys.stdout.write(f"{output.reference(grant.name)} {'withdrawn' if now.phase == 'Withdrawn' else 'revoked'}\n")
     # What was done by it is done: a person who revokes in a hurry reads that here.
-    if grant.ended or grant.uses:
+    if grant.ended or now.uses:
         before = f"It was already {grant.phase}" if grant.ended else "It was in use"
-        talk(f"{before}: {grant.uses} of {grant.max_uses} uses were made.")
+        talk(f"{before}: {now.uses} of {now.max_uses} uses were made.")
     _tell_others(cluster, grant)
     return Exit.OK
 

@@ -1,7 +1,7 @@
 """What was chosen in a list, and what of it still stands as the list showed it.
 
-Holds: pure. A checkbox names a grant by uid and resourceVersion, so that one which changed, or was created again
-under an old name, is no longer what was chosen.
+Holds: pure. A checkbox names a grant by uid, so that one which was created again under an old name is no longer what
+was chosen. To be denied it is named by resourceVersion too, and neither is one that changed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -39,7 +39,9 @@ class GrantChoice:
 def match(marked: Iterable[str], listed: Iterable[GrantView]) -> GrantChoice:
     """Return what of the marked checkboxes still stands in the list just so. Raises `ValueError` for no checkbox."""
     wanted = list(dict.fromkeys(GrantVersion.parse(text) for text in marked))
-    standing = {version_of(grant): grant for grant in listed}
+    standing = {
+        key: grant for grant in listed for version in [version_of(grant)] for key in (version, version.as_it_stands)
+    }
     return GrantChoice(
         tuple(standing[one] for one in wanted if one in standing),
         tuple(one for one in wanted if one not in standing),

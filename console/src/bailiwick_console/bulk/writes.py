@@ -49,7 +49,7 @@ class BulkRun:
 
 
 def write(act: BulkAct, grants: Iterable[GrantView], source: GrantSource, reason: str, run: BulkRun) -> None:
-    """Deny or take back each of these grants exactly as they were shown. Waits for the API server."""
+    """Deny each of these grants exactly as it was shown, or take it back. Waits for the API server."""
     username = source.me.username
     permissions = Permissions(source.cluster)
 

@@ -4,7 +4,7 @@ Holds: pure, and by what objects say. A grant waits for somebody exactly if `lis
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -22,7 +22,10 @@ Approves = Callable[[str, str], bool]
 
 @dataclass(frozen=True, slots=True)
 class GrantVersion:
-    """A grant exactly as a list showed it. As a text, `namespace/name uid resourceVersion`."""
+    """A grant exactly as a list showed it. As a text, `namespace/name uid resourceVersion`.
+
+    `version` empty: however it stands.
+    """
 
     namespace: str
     name: str
@@ -35,6 +38,11 @@ class GrantVersion:
         named, uid, version = text.split(" ")
         namespace, name = named.split("/")
         return cls(namespace, name, uid, version)
+
+    @property
+    def as_it_stands(self) -> "GrantVersion":
+        """The same grant, whatever has become of it."""
+        return replace(self, version="")
 
     def __str__(self) -> str:
         """Write it."""
@@ -60,9 +68,13 @@ TITLES: Final[Mapping[InboxList, str]] = {
 }
 
 
+_CHANGING: Final = frozenset({InboxList.ASKED, InboxList.ACTIVE})
+"""Lists of what is taken back: a mark stays, however often such a grant is used."""
+
+
 @dataclass(frozen=True, slots=True)
 class InboxRow:
-    """One grant in a list: where its page is, the cells of `list`, until when it waits, and its version."""
+    """One grant in a list: where its page is, the cells of `list`, until when it waits, its version and its mark."""
 
     namespace: str
     name: str
@@ -127,10 +139,10 @@ def page(lists: Mapping[InboxList, list[GrantView]], chosen: InboxList, number: 
     pages = max(1, -(-len(grants) // PAGE))
     number = min(max(number, 1), pages)
     counts = {one: len(found) for one, found in lists.items()}
-    return InboxPage(chosen, counts, tuple(_folds(grants, (number - 1) * PAGE)), number, pages, left_out)
+    return InboxPage(chosen, counts, tuple(_folds(grants, (number - 1) * PAGE, chosen)), number, pages, left_out)
 
 
-def _folds(grants: Iterable[GrantView], begin: int) -> Iterator[InboxFold]:
+def _folds(grants: Iterable[GrantView], begin: int, chosen: InboxList) -> Iterator[InboxFold]:
     """Yield a page, with repeats of one call put together. Pages count grants, so that each is on one of them."""
     repeats: dict[tuple[str, ...], list[GrantView]] = {}
     for grant in grants:
@@ -139,7 +151,7 @@ def _folds(grants: Iterable[GrantView], begin: int) -> Iterator[InboxFold]:
         repeats.setdefault(call, []).append(grant)
     at = 0
     for same in repeats.values():
-        found = [card(grant) for grant in same[max(begin - at, 0) : max(begin + PAGE - at, 0)]]
+        found = [card(grant, chosen) for grant in same[max(begin - at, 0) : max(begin + PAGE - at, 0)]]
         at += len(same)
         if found:
             yield InboxFold(found[0], tuple(found[1:]), len(same))
@@ -166,9 +178,10 @@ def version_of(grant: GrantView) -> GrantVersion:
     return GrantVersion(grant.namespace, grant.name, grant.uid, str(grant.raw["metadata"].get("resourceVersion", "")))
 
 
-def card(grant: GrantView) -> InboxRow:
-    """Return what a list shows of a grant."""
+def card(grant: GrantView, chosen: InboxList = InboxList.REVIEW) -> InboxRow:
+    """Return what this list shows of a grant."""
     cells = {column: text for column, (text, _) in zip(COLUMNS, row(grant, wide=False), strict=True)}
-    mark = version_of(grant)
-    version = f"{mark.version}:{grant.phase}"
+    shown = version_of(grant)
+    version = f"{shown.version}:{grant.phase}"
+    mark = shown.as_it_stands if chosen in _CHANGING else shown
     return InboxRow(grant.namespace, grant.name, cells, grant.until or "", version, str(mark))

@@ -1,13 +1,13 @@
 """What a review and a revocation send, and what is said when they are refused: for the terminal and the console alike.
 
-Holds: what is sent is tied to the very object that was shown (uid, resourceVersion, binding), and is never sent again
-by itself. Whether it counts, the API server's guards say.
+Holds: a review is tied to the very object that was shown (uid, resourceVersion, binding), and a revocation to its uid;
+neither is ever sent again by itself. Whether it counts, the API server's guards say.
 """
 
 import contextlib
 import time
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES
 from bailiwick_engine.approval.display import visible
@@ -19,6 +19,9 @@ from bailiwick_governance.grants.grantview import GrantView
 from bailiwick_governance.grants.steps import StepChoice
 
 Decision = Literal["Approve", "Deny"]
+
+# Where what was sent does not fit what is there, or the guards refuse it.
+_REFUSALS: Final = {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}
 
 
 class ChangedGrantError(UserError):
@@ -99,24 +102,36 @@ def add_review(
 
 
 def add_revocation(cluster: ClusterClient, grant: GrantView, username: str, reason: str) -> GrantView:
-    """Take back the grant that was shown; returns how it stands then. Raises as `add_review`."""
-    metadata = {"uid": grant.uid, "resourceVersion": grant.raw["metadata"]["resourceVersion"]}
-    change = {"metadata": metadata, "spec": {"revocation": {"by": username, "reason": reason}}}
+    """Take back the grant that was shown, however it stands now; returns how it stands then. Raises as `add_review`.
+
+    Its uid alone is tested. A use would be another resourceVersion, so that an agent who uses a grant often would keep
+    everybody from taking it back.
+    """
+    change = {"metadata": {"uid": grant.uid}, "spec": {"revocation": {"by": username, "reason": reason}}}
     path = grants_path(grant.namespace, grant.name)
     try:
         return GrantView(cluster.patch(path, change, "merge"), time.time())
     except ApiError as error:
-        raise _explain(cluster, path, grant, error) from error
+        if error.status not in _REFUSALS:
+            raise
+        now = GrantView(cluster.get(path), time.time())
+        if now.uid == grant.uid and now.raw["spec"].get("revocation") is None:
+            raise
+        raise _changed(grant, now) from error
 
 
 def _explain(cluster: ClusterClient, path: str, grant: GrantView, error: ApiError) -> UserError:
-    """Return what to tell of a refused change: that the grant is not as it was shown any more, else the refusal."""
-    if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}:
+    """Return what to tell of a refused review: that the grant is not as it was shown any more, else the refusal."""
+    if error.status not in _REFUSALS:
         return error
     now = GrantView(cluster.get(path), time.time())
     before, after = grant.raw["metadata"], now.raw["metadata"]
     if (before["uid"], before["resourceVersion"]) == (after["uid"], after["resourceVersion"]):
         return error
+    return _changed(grant, now)
+
+
+def _changed(grant: GrantView, now: GrantView) -> ChangedGrantError:
     what = "is another request now" if now.uid != grant.uid else f"has changed in the meantime: it is {now.phase}"
     return ChangedGrantError(
         f"{grant.name} {what}; your change was not applied."
