@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import sys
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, Final
 
@@ -21,6 +22,9 @@ from bailiwick_engine.approval.display import visible
 from bailiwick_governance.display import Line
 
 _GAP: Final = 3
+_ON_LETTERS: Final = frozenset({"Mn", "Me"})
+# By the width that Unicode gives a letter (UAX 11). One of either width is wide where the terminal is set so.
+_WIDTHS: Final = {**dict.fromkeys(("F", "W", "A"), 2), **dict.fromkeys(("H", "Na", "N"), 1)}
 
 
 def screen(file: IO[str]) -> os.terminal_size | None:
@@ -38,8 +42,8 @@ def screen(file: IO[str]) -> os.terminal_size | None:
 def fold(line: Line, columns: int, gutter: str) -> Iterator[Line]:
     """Yield a line as lines of at most so many columns, of which each but the first begins with the gutter.
 
-    So no part of a long text stands where a label stands. A line ends before a space and never with one: a space that
-    begins the next line is seen behind the gutter, and one at the end would not be.
+    They are no wider on any terminal, so no part of a long text stands where a label stands. A line ends before a space
+    and never with one: a space that begins the next line is seen behind the gutter, and one at the end would not be.
     """
     narrow = " " * (columns // 4)
     gutter = narrow if len(gutter) > columns // 2 else gutter
@@ -56,10 +60,10 @@ def fold(line: Line, columns: int, gutter: str) -> Iterator[Line]:
 
 
 def _units(text: str) -> Iterator[str]:
-    """Yield letters, each with the marks on it."""
+    """Yield letters, each with the marks on it that are drawn in its own place."""
     unit = ""
     for character in text:
-        if unit and cell_len(character):
+        if unit and unicodedata.category(character) not in _ON_LETTERS:
             yield unit
             unit = ""
         unit += character
@@ -67,9 +71,20 @@ def _units(text: str) -> Iterator[str]:
         yield unit
 
 
+def _most_columns(unit: str) -> int:
+    """Return in how many columns a terminal may draw a letter with its marks, whichever terminal it is.
+
+    They differ: about marks and vowels that join what stands before them, tones of skin, and letters of either width.
+    """
+    if unit.isascii():
+        return len(unit)
+    letter, *marks = unit
+    return max(cell_len(letter), _WIDTHS[unicodedata.east_asian_width(letter)]) + len(marks)
+
+
 def _end(units: Sequence[tuple[str, str]], room: int) -> int:
     """Return how many units fit: all, or up to the last space of the second half, or as many as there is room for."""
-    used = itertools.accumulate(cell_len(unit) for unit, _ in units)
+    used = itertools.accumulate(_most_columns(unit) for unit, _ in units)
     # Looked for from here on and no further: a text of a thousand lines would be measured a thousand times.
     beyond = next((at for at, width in enumerate(used) if width > room), None)
     if beyond is None:

@@ -6,6 +6,7 @@ import os
 import pty
 import struct
 import termios
+import unicodedata
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -120,6 +121,26 @@ def test_a_long_name_moves_no_value_and_a_long_value_imitates_no_row() -> None:
     assert "  args.amount   9000" in lines
     assert [line for line in lines if line.startswith("Resource:")] == ["Resource:     customer/42"]
     assert any(line.startswith(f"{' ' * 16}{'x' * 60}") for line in lines)
+
+
+def drawn(line: str) -> int:
+    """Return the most columns in which any terminal draws a line: none is known to draw a character in none."""
+    marks = [unicodedata.category(letter).startswith("M") for letter in line]
+    wide = [unicodedata.east_asian_width(letter) in "AFW" for letter in line]
+    return sum(2 if two and not mark else 1 for two, mark in zip(wide, marks, strict=True))
+
+
+@pytest.mark.parametrize(
+    "letter",
+    ["\u0903", "\u0bbe", "\U0001f3fb", "\u1161", "\u03a9", "e\u0301", "\u6587"],
+    ids=["a mark with room of its own", "another", "a tone of skin", "a vowel", "of either width", "a mark", "wide"],
+)
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_a_text_that_is_drawn_wider_than_others_measure_it_imitates_no_row(letter: str, columns: int) -> None:
+    display = [{"name": "args.a", "value": f"x{letter * 300}Resource:     customer/1"}]
+    lines = printed(view(display=display), columns)
+    assert [line for line in lines if drawn(line) > columns] == []
+    assert f"x{letter * 300}Resource" in "".join(line.strip() for line in lines)
 
 
 @pytest.mark.parametrize(
