@@ -1,4 +1,4 @@
-"""Texts that read as another one: words that mix alphabets, and letters that are written from right to left.
+"""Texts that read as another one: words that mix alphabets, digits of others, and letters written from right to left.
 
 Standing: terminal and console mark by it. Holds: pure; it marks, and never hides or changes anything. A word in one
 alphabet, whichever, is not marked.
@@ -9,8 +9,28 @@ import re
 import unicodedata
 from typing import Final
 
-# Those that have letters which look like each other's.
+# Those that a name has anywhere in it. The name of a letter of any other one begins with it.
 _ALPHABETS: Final = ("ARMENIAN", "CHEROKEE", "COPTIC", "CYRILLIC", "GREEK", "LATIN")
+# Those that stand in one word with others as they are written every day, and look like none of them.
+_BESIDE_OTHERS: Final = frozenset(
+    {
+        *(
+            "BOPOMOFO",
+            "CJK",
+            "HANGUL",
+            "HENTAIGANA",
+            "HIRAGANA",
+            "IDEOGRAPHIC",
+            "KATAKANA",
+            "KATAKANA-HIRAGANA",
+            "KHITAN",
+        ),
+        *("NUSHU", "TANGUT", "YI"),
+        # Signs, and of no alphabet.
+        *("CARON", "MASU", "MODIFIER", "TURNED", "VERTICAL"),
+    }
+)
+_NUMBER: Final = re.compile(r"\d+")
 _WORD: Final = re.compile(r"[^\W\d_]+")
 # Letters and digits that move what stands beside them (UAX 9).
 _FROM_THE_RIGHT: Final = frozenset({"R", "AL", "AN"})
@@ -39,11 +59,29 @@ def stored_order(text: str) -> str:
     return "".join(letter if letter.isascii() else json.dumps(letter)[1:-1] for letter in text)
 
 
+def foreign_digits(text: str) -> str:
+    """Return what numbers mean that have digits of another alphabet, which can look like other digits than they are."""
+    if text.isascii():
+        return ""
+    return ", ".join(
+        "".join(str(unicodedata.decimal(digit)) for digit in number)
+        for number in _NUMBER.findall(text)
+        if any(_is_foreign(digit) for digit in number)
+    )
+
+
+def _is_foreign(digit: str) -> bool:
+    # A full-width one looks like what it means.
+    return not (unicodedata.normalize("NFKC", digit).isascii() or unicodedata.bidirectional(digit) in _FROM_THE_RIGHT)
+
+
 def warnings(text: str) -> tuple[str, ...]:
     """Return what a reader of this text has to know of it."""
     found = []
     if alphabets := mixed_alphabets(text):
         found.append(f"letters of several alphabets: {', '.join(alphabets)}")
+    if meant := foreign_digits(text):
+        found.append(f"digits of another alphabet, which mean: {meant}")
     if order := stored_order(text):
         found.append(f"written from right to left, stored as: {order}")
     return tuple(found)
@@ -51,5 +89,8 @@ def warnings(text: str) -> tuple[str, ...]:
 
 def _alphabet(letter: str) -> str | None:
     # Full-width and mathematical letters have their alphabet later in the name.
-    name = unicodedata.name(letter, "")
-    return next((alphabet.capitalize() for alphabet in _ALPHABETS if alphabet in name.split()), None)
+    words = unicodedata.name(letter, "").split()
+    known = next((alphabet for alphabet in _ALPHABETS if alphabet in words), None)
+    if known is None and words and words[0] not in _BESIDE_OTHERS and unicodedata.normalize("NFKC", letter) == letter:
+        known = words[0]
+    return None if known is None else known.capitalize()
