@@ -67,3 +67,8 @@ def talk(text: str) -> None:
     """Print a line of talk. What is in it of others is escaped here, if it was not before; line breaks are ours."""
     sys.stderr.write("\n".join(show_escaped(line) for line in text.split("\n")) + "\n")
     sys.stderr.flush()
+
+
+def talk_line(text: str) -> None:
+    """Print one line of talk: a line break in it is of others, and is escaped too."""
+    talk(text.replace("\n", "\\u000a"))

@@ -344,6 +344,28 @@ def test_who_logs_in_often_pushes_out_their_own_oldest(console: ManyfoldConsole)
     assert [sees(dave), sees(first), *map(sees, more)] == [True, False, *[True] * MOST_OF_ONE]
 
 
+FORGED: Final = "mallory\noidc:carol approved agr-wanted in crm"
+
+
+def test_a_name_with_a_line_break_forges_no_line_of_the_log(
+    console: ManyfoldConsole, capsys: pytest.CaptureFixture[str]
+) -> None:
+    console.issuer.logins.seconds, console.issuer.logins.refreshes = 300, True
+    console.issuer.logins.twist = lambda given: {**given, "called": FORGED}
+    leaves, stays = console.logged_in("mallory"), console.logged_in("mallory")
+    leaves.post("/logout", {"token": leaves.load("/").field("token")})
+    # At first its token is not replaced yet, and then that is refused.
+    for seconds, status, answer in ((245, 503, b"{}"), (20, 400, b'{"error": "invalid_grant"}')):
+        console.clocks.later(seconds)
+        console.issuer.replies["/token"] = (status, answer, {})
+        stays.load("/")
+    lines = capsys.readouterr().err.splitlines()
+    named = [line for line in lines if "carol" in line]
+    assert [line for line in named if line.startswith("oidc:carol")] == []
+    for what in ("logged in", "was not replaced yet", " ended: ", "logged out"):
+        assert any(f"oidc:{FORGED}".replace("\n", "\\u000a") in line and what in line for line in named), what
+
+
 def test_no_secret_is_ever_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with manyfold(tmp_path, waiting(), secret="s3cret-of-the-client") as console:
         console.issuer.logins.refreshes, console.issuer.logins.seconds = True, 300

@@ -27,7 +27,7 @@ from bailiwick_console.visits.views import bare, refused
 from bailiwick_console.visits.visitor import VISITOR, ConsoleVisitor
 from bailiwick_governance.apiserver.cluster import ClusterClient
 from bailiwick_governance.apiserver.people import CurrentUser, who_am_i
-from bailiwick_governance.display import talk
+from bailiwick_governance.display import talk_line
 from bailiwick_governance.errors import ApiError, UserError
 
 LOGIN: Final = "/login"
@@ -173,7 +173,7 @@ class HostedEntrance:
             response = self._failure_page(error)
             _forget(response, LOGIN_COOKIE, "Lax")
             return response
-        talk(f"{visitor.source.me.username} logged in")
+        talk_line(f"{visitor.source.me.username} logged in")
         response = bare(
             "You are logged in", "One moment.", HTTPStatus.OK, leads=f"{SIGNED_IN}?{urlencode({'to': login.to})}"
         )
@@ -245,7 +245,7 @@ class HostedEntrance:
         if not visitor.memory.sent((await read_form(request)).text("token")):
             return refused("The form is not one of this visit.")
         self._sessions.end(_cookie_id(request, SESSION_COOKIE))
-        talk(f"{visitor.source.me.username} logged out")
+        talk_line(f"{visitor.source.me.username} logged out")
         response = await self._parting()
         _forget(response, SESSION_COOKIE, "Strict")
         return response

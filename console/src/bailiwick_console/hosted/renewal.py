@@ -12,7 +12,7 @@ from bailiwick_console.hosted.idtoken import IdTokenError
 from bailiwick_console.hosted.people import PersonSession, PersonSessions, PersonToken
 from bailiwick_console.hosted.provider import LoginProvider, ProviderError
 from bailiwick_governance.apiserver.people import CurrentUser
-from bailiwick_governance.display import talk
+from bailiwick_governance.display import talk_line
 from bailiwick_governance.errors import ApiError, UserError
 
 # From when on another token is asked for, in seconds before the end of this one.
@@ -66,11 +66,11 @@ class TokenRenewal:
             token.put(given.id_token, given.refresh_token, claims.ends)
         except (_OtherPersonError, IdTokenError, UserError) as error:
             if _refuses(error) or self._sessions.wall() >= token.ends:
-                talk(f"The session of {session.username} ended: {error}")
+                talk_line(f"The session of {session.username} ended: {error}")
                 self._sessions.end(name)
                 return
             token.retry = self._sessions.wall() + _APART
-            talk(f"The token of {session.username} was not replaced yet: {error}")
+            talk_line(f"The token of {session.username} was not replaced yet: {error}")
 
 
 def _refuses(error: Exception) -> bool:

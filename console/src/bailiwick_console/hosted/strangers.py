@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from bailiwick_governance.display import talk
+from bailiwick_governance.display import talk, talk_line
 from bailiwick_process.rates import RateWindow
 
 LINES: Final = 30
@@ -30,4 +30,4 @@ class StrangerLog:
         if self._left_out:
             talk(f"{self._left_out} lines of people who are not logged in were left out.")
             self._left_out = 0
-        talk(line)
+        talk_line(line)

@@ -5,6 +5,11 @@ import pytest
 from bailiwick_console.hosted.strangers import LINES, StrangerLog
 
 
+def test_a_line_of_a_stranger_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    StrangerLog().tell("refused: no\noidc:carol logged in")
+    assert capsys.readouterr().err.splitlines() == ["refused: no\\u000aoidc:carol logged in"]
+
+
 def test_so_many_lines_a_minute_are_told_and_then_how_many_were_not(capsys: pytest.CaptureFixture[str]) -> None:
     now = [0.0]
     log = StrangerLog(lambda: now[0])
