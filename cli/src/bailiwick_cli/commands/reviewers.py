@@ -34,9 +34,14 @@ from bailiwick_governance.apiserver.people import who_am_i
 from bailiwick_governance.arguments import STDIN
 from bailiwick_governance.display import Line, legible, talk
 from bailiwick_governance.errors import UserError
+from bailiwick_governance.lookalikes import warnings
 from bailiwick_governance.signing.enrolment import enrolment_line, enrolment_message, parse_enrolment
 from bailiwick_governance.signing.manifest import ReviewersManifest
 
+KeyRow = tuple[str, str, str, str, str, str]
+
+# Further in than any mark, so that what goes on looks like no line of its own.
+_GOES_ON = " " * 6
 _HEADERS = ("PERSON", "KEY", "FINGERPRINT", "COMMENT", "SIGNS", "COUNTS")
 
 
@@ -208,13 +213,19 @@ def _show_changes(manifest: ReviewersManifest, before: ReviewersManifest) -> Non
 
 def _show_keys(mark: str, manifest: ReviewersManifest, keys: Iterable[ReviewerKey]) -> None:
     """Show these keys of a manifest, a line each."""
-    output.write(
-        (
-            [(mark, ""), (f"{name}  {kind}  {key}  {comment}  {counts}", "")]
-            for name, kind, key, comment, _, counts in _rows(keys, manifest.keys.expires, time.time())
-        ),
-        sys.stderr,
-    )
+    rows = _rows(keys, manifest.keys.expires, time.time())
+    output.write(key_lines(mark, rows, output.screen(sys.stderr)), sys.stderr)
+
+
+def key_lines(mark: str, rows: Iterable[KeyRow], screen: os.terminal_size | None) -> Iterator[Line]:
+    """Yield the lines of these keys. `screen`: of the terminal that they are for, whose width no line exceeds.
+
+    The comment is the words of the person who asks to be enrolled, as long as they like.
+    """
+    for name, kind, key, comment, _, counts in rows:
+        marks = "".join(f" [{warning}]" for warning in warnings(name))
+        line = [(mark, ""), (f"{name}{marks}  {kind}  {key}  {comment}  {counts}", "")]
+        yield from [line] if screen is None else output.fold(line, screen.columns, _GOES_ON)
 
 
 def check(options: ReviewersCheckFlags) -> int:
@@ -253,7 +264,7 @@ def _problem(manifest: ReviewersManifest, registrars: Registrars, now: float) ->
     return f"it expired {_day(manifest.keys.expires)}" if manifest.keys.expires <= now else None
 
 
-def _rows(keys: Iterable[ReviewerKey], expires: float, now: float) -> Iterator[tuple[str, str, str, str, str, str]]:
+def _rows(keys: Iterable[ReviewerKey], expires: float, now: float) -> Iterator[KeyRow]:
     """Yield the cells of each key: person, type, fingerprint, comment, for which steps, and until when."""
     for one in keys:
         signs = "Key, Required" if one.key.type in {SK_ED25519, SK_ECDSA} else "Key"
