@@ -326,6 +326,18 @@ def test_policies_that_may_not_be_read_are_said_not_to_be_known() -> None:
         assert shown.text.count("not known: you lack the verb list on endpointpolicies in this namespace") == 2
 
 
+@pytest.mark.parametrize("path", ["approvalgrants", "endpointpolicies"])
+def test_a_list_that_does_not_come_keeps_nobody_from_the_page_of_one_grant(path: str) -> None:
+    def away(method: str, asked: str) -> Exception | None:
+        return AWAY if method == "LIST" and asked.endswith(path) else None
+
+    with served(cluster=TableCluster([waiting()], fails=away)) as console:
+        visit = console.site.visit()
+        shown = visit.get(GRANT)
+        assert (shown.status, "not known: the API server https://cluster.example does not" in shown.text) == (200, True)
+        assert reviewed(visit, shown).status == 303
+
+
 def many(count: int) -> list[Object]:
     def one(number: int) -> Object:
         raw = waiting(resource={"type": "customer", "id": f"c{number:04}"}, pendingUntilTime=from_now(3600 + number))

@@ -12,7 +12,7 @@ from bailiwick_engine.approval.display import visible
 from bailiwick_governance.apiserver.cluster import ClusterClient, grants_path
 from bailiwick_governance.apiserver.people import who_am_i
 from bailiwick_governance.display import talk
-from bailiwick_governance.errors import ApiError
+from bailiwick_governance.errors import UserError
 from bailiwick_governance.grants import reviews
 from bailiwick_governance.grants.grantview import GrantView
 from bailiwick_governance.grants.overlaps import find_overlaps
@@ -42,7 +42,8 @@ def _tell_others(cluster: ClusterClient, grant: GrantView) -> None:
     """Tell which approvals still let such a call through: a person who revokes wants it stopped."""
     try:
         items, _ = cluster.list_all(grants_path(cluster.namespace))
-    except ApiError as error:
+    except UserError as error:
+        # The revocation is written, whatever is not known besides.
         talk(f"note: cannot tell whether another approval still allows such a call: {error}")
         return
     for other in find_overlaps(grant, [GrantView(raw, time.time()) for raw in items]):

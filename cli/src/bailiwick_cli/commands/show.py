@@ -23,7 +23,7 @@ from bailiwick_cli.verbs.grantverbs import ShowFlags
 from bailiwick_governance import arguments
 from bailiwick_governance.apiserver.cluster import ClusterClient, grants_path, policies_path
 from bailiwick_governance.display import Line
-from bailiwick_governance.errors import ApiError
+from bailiwick_governance.errors import UserError
 from bailiwick_governance.grants import grantfacts, policyfacts
 from bailiwick_governance.grants.grantfacts import Fact, GrantFact
 from bailiwick_governance.grants.grantview import GrantView
@@ -66,7 +66,7 @@ def read_context(cluster: ClusterClient, grant: GrantView) -> GrantContext:
     """Read what reviewers see beside a grant. What they may not read is shown as not known."""
     try:
         policies: Policies = cluster.list_all(policies_path(grant.namespace))[0]
-    except ApiError as error:
+    except UserError as error:
         policies = unread_reason(ENDPOINT_POLICIES, error)
     return GrantContext(_overlapping(cluster, grant), policies)
 
@@ -75,7 +75,8 @@ def _overlapping(cluster: ClusterClient, grant: GrantView) -> list[GrantView] | 
     """Return which other approvals let such a call through; None where they cannot be listed."""
     try:
         items, _ = cluster.list_all(grants_path(cluster.namespace))
-    except ApiError:
+    except UserError:
+        # Too long or too slow as well: a full namespace keeps no reviewer from denying a request.
         return None
     return find_overlaps(grant, [GrantView(one, time.time()) for one in items])
 

@@ -45,9 +45,9 @@ def missing_right(permissions: Permissions, grant: GrantView, step: StepChoice) 
     return None
 
 
-def unread_reason(resource: str, error: ApiError) -> str:
+def unread_reason(resource: str, error: UserError) -> str:
     """Return why a list that stands beside a grant could not be read, in words."""
-    if error.status != HTTPStatus.FORBIDDEN:
+    if not isinstance(error, ApiError) or error.status != HTTPStatus.FORBIDDEN:
         return str(error)
     return f"you lack the verb list on {resource} in this namespace, which the role bailiwick-view has"
 

@@ -8,18 +8,22 @@ import struct
 import termios
 import unicodedata
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import pytest
 from hypothesis import given, settings, strategies
 from rich.cells import cell_len
 
 from bailiwick_cli import output
-from bailiwick_cli.commands.show import GrantContext, describe
+from bailiwick_cli.commands.show import GrantContext, describe, read_context
+from bailiwick_governance.apiserver.cluster import ClusterClient
 from bailiwick_governance.display import Line, legible, legible_escaped
+from bailiwick_governance.errors import UserError
 from bailiwick_governance.grants.grantview import GrantView
 from bailiwick_governance.grants.reviews import summary
 from bailiwick_governance.grants.steps import StepChoice
 from support.console.hostiletexts import HostileGrant, hostile_grants, texts, told_of
+from support.console.inprocess import TableCluster
 from support.console.visibility import meaning, unseen
 from support.objects import Object, gated_rule, policy, settings as settings_of
 from unit.governance.cases import view
@@ -193,6 +197,14 @@ def test_what_cannot_be_read_beside_a_grant_is_said_to_be_unknown() -> None:
     assert "Overlap:      not known: the other grants of the namespace cannot be listed" in lines
     assert "Verified:     not known: you lack the verb list" in lines
     assert "Conditions:   not known: you lack the verb list" in lines
+
+
+def test_lists_that_do_not_come_keep_nobody_from_reading_a_grant() -> None:
+    away = UserError("the API server https://cluster.example does not answer: timed out")
+    table = TableCluster(fails=lambda method, path: away if method == "LIST" else None)
+    lines = read([*describe(view(), read_context(cast("ClusterClient", table), view()))])
+    assert "Overlap:      not known: the other grants of the namespace cannot be listed" in lines
+    assert f"Verified:     not known: {away}" in lines
 
 
 @pytest.mark.parametrize(
