@@ -111,6 +111,16 @@ def is_unknown(name: str, data: Data) -> bool:
     return held is None or held.value is None
 
 
+def changed_data(base: Data, head: Data) -> frozenset[str]:
+    """Return the data objects that say something else on the one side than on the other; an unknown one says nothing."""
+    return frozenset(
+        name
+        for name in base.keys() | head.keys()
+        if is_unknown(name, base) != is_unknown(name, head)
+        or (not is_unknown(name, base) and base[name].digest != head[name].digest)
+    )
+
+
 def atoms(formula: Formula) -> Iterator[OpaqueAtom | Comparison]:
     """Yield every atom of a formula."""
     match formula:

@@ -3,7 +3,7 @@
 Holds: a change that lets more callers, proofs or chains through is wider; one that cannot be compared may widen.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set as AbstractSet
 from typing import Final
 
 from bailiwick_engine import keys
@@ -20,7 +20,7 @@ from bailiwick_engine.policy.model import (
 )
 from bailiwick_engine.policy.snapshot import EndpointKey
 from bailiwick_regions.change import Change, ChangeClass
-from bailiwick_regions.formulas import Formula, formula_of
+from bailiwick_regions.formulas import Formula, changed_data, data_read, formula_of
 from bailiwick_regions.parties import provable
 
 _SHOWN: Final = 3
@@ -38,7 +38,7 @@ def settings_changes(
     """Yield a change for each setting that differs. `rules` are those of the base and of the head that are enforced."""
     for kind, what in _signed_changes(base, head, data, rules[1]):
         yield Change(kind, key, f"endpointSettings: {what}")
-    for kind, what in _history_changes(base, head, rules[0]):
+    for kind, what in _history_changes(base, head, rules[0], changed_data(*data)):
         yield Change(kind, key, f"endpointSettings: {what}")
 
 
@@ -62,13 +62,17 @@ def _signed_changes(
     yield from _delegation(base.delegation, head.delegation, data)
 
 
-def _history_changes(base: CompiledSettings, head: CompiledSettings, former: Sequence[CompiledRule]) -> Signed:
-    """Yield the effect of changes of what is counted. `former`: the rules of the base.
+def _history_changes(
+    base: CompiledSettings, head: CompiledSettings, former: Sequence[CompiledRule], other: AbstractSet[str]
+) -> Signed:
+    """Yield the effect of changes of what is counted. `former`: the rules of the base; `other`: data that changed.
 
     Which calls two definitions count is not compared, and another one starts at zero. Without a history, no call is
-    denied because it cannot be counted; with another one, more are.
+    denied because it cannot be counted; with another one, more are. A definition that stays counts other calls where
+    `counts.when` reads other data, and none is denied any more for data that was unknown.
     """
     before, after = ({one.name: one.digest for one in side.histories} for side in (base, head))
+    reading = {one.name: sorted(other & data_read(one.when)) for one in head.histories if one.when is not None}
     parts: tuple[ConditionPart, ...] = (*former, *(base.delegation.ceiling if base.delegation else ()))
     read = {name for part in parts for one in part.conditions for name in one.histories}
     after_answers = {one.name for one in head.histories if one.counts_denied}
@@ -83,6 +87,8 @@ def _history_changes(base: CompiledSettings, head: CompiledSettings, former: Seq
             yield _NARROWER, f"history {name} added: calls that cannot be counted are denied"
         elif before[name] != after[name]:
             yield ChangeClass.MAY_WIDEN, f"history {name} changed: it starts at zero, and may count fewer calls"
+        elif held := reading.get(name):
+            yield ChangeClass.MAY_WIDEN, f"history {name} counts by {', '.join(held)}, which changed: it may count fewer"
 
 
 def _token_evidence(base: CompiledSettings, head: CompiledSettings, rules: Sequence[CompiledRule]) -> Signed:

@@ -14,7 +14,7 @@ from bailiwick_engine.policy.dimensions.dimension import Meanings
 from bailiwick_engine.policy.dimensions.table import DIMENSIONS
 from bailiwick_engine.policy.model import CompiledRule, CompiledSettings
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
-from bailiwick_regions.formulas import data_read, formula_of, is_unknown
+from bailiwick_regions.formulas import changed_data, data_read, formula_of
 from bailiwick_regions.strength import meaning
 
 
@@ -47,13 +47,7 @@ class WalkSide:
 
 def differing(base: WalkSide, head: WalkSide) -> tuple[tuple[CompiledRule, ...], tuple[CompiledRule, ...]]:
     """Return the rules of each side that have no equal on the other, compared by their whole meaning."""
-    other = {
-        name
-        for name in base.data.keys() | head.data.keys()
-        if is_unknown(name, base.data)
-        or is_unknown(name, head.data)
-        or base.data[name].digest != head.data[name].digest
-    }
+    other = changed_data(base.data, head.data)
     both = {id(rule) for rule in base.rules} & {id(rule) for rule in head.rules}
     # A rule that both sides share can have another outcome with other data.
     known = (

@@ -482,6 +482,34 @@ def test_a_history_that_no_rule_reads_is_narrower_and_may_widen_where_it_goes() 
     assert between(of(), of(endpointSettings=counting("true")["spec"]["endpointSettings"])) == (NARROWER, MAY)
 
 
+@pytest.mark.parametrize(
+    ("base", "head", "expected"),
+    [
+        ({"open": True}, {"open": False}, MAY),
+        # While it is unknown, no call that the history speaks of can be counted, and each is denied.
+        (None, {"open": True}, MAY),
+        ({"open": True}, None, MAY),
+        ({"open": True}, {"open": True}, SAME),
+        (None, None, SAME),
+    ],
+    ids=["other data", "data added", "data removed", "the same", "none"],
+)
+@pytest.mark.parametrize("when", ["data.incident.open == true", "variables.opened"])
+def test_a_history_may_count_fewer_calls_if_the_data_changed_that_it_counts_by(
+    when: str, base: Object | None, head: Object | None, expected: ChangeClass
+) -> None:
+    counts = {"actions": ["customers.list"], "when": when}
+    raw = counting("history.lists.count <= 5", counts=counts)
+    raw["spec"]["data"] = [{"name": "incident", "from": "incidents"}]
+    raw["spec"]["variables"] = [{"name": "opened", "expression": "data.incident.open == true"}]
+
+    def beside(value: Object | None) -> Snapshot:
+        data = {} if value is None else {"incidents": read_data("incidents", "u", 1, {"data": value})}
+        return Snapshot({key: one.with_data(data) for key, one in snapshot(raw).endpoints.items()})
+
+    assert worst(compare(beside(base), beside(head), NOW)) is expected
+
+
 def test_a_history_of_a_name_that_rules_read_already_may_widen() -> None:
     bare = {**FIVE, "spec": {**FIVE["spec"], "endpointSettings": settings()}}
     assert between(bare, FIVE) == (MAY, MAY)
