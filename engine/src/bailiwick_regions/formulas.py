@@ -133,6 +133,16 @@ def atoms(formula: Formula) -> Iterator[OpaqueAtom | Comparison]:
             yield formula
 
 
+def has_literal(formula: Formula) -> bool:
+    """Tell whether a formula may come to something whatever its atoms are."""
+    match formula:
+        case Junction(_, parts):
+            return any(has_literal(part) for part in parts)
+        case Negation(part):
+            return has_literal(part)
+    return isinstance(formula, Literal)
+
+
 class _Reading:
     def __init__(
         self,

@@ -28,6 +28,7 @@ from bailiwick_regions.formulas import (
     atoms,
     data_read,
     formula_of,
+    has_literal,
     is_unknown,
 )
 
@@ -35,13 +36,14 @@ _OUTCOMES: Final[tuple[Truth, ...]] = (True, False, UNKNOWN)
 _ABSENT: Final = object()
 _MEMBER: Final = "context.value"
 _MIDDLE: Final = 0.5
+_WHOLE: Final = ("whole",)
 
 
 @dataclass(frozen=True, slots=True)
 class StoodCondition(CompiledCondition):
     """A condition whose outcome the world decides. `missing`: data that it reads and that is unknown on its side.
 
-    Any history that it reads may be unknown.
+    Any history that it reads may be unknown, and so may be the call as a whole.
     """
 
     formula: Formula
@@ -50,6 +52,8 @@ class StoodCondition(CompiledCondition):
 
     def outcome(self, inputs: Inputs) -> Truth:  # noqa: ARG002 - of all inputs at once
         """Return its outcome in this world."""
+        if not self.worlds.is_whole:
+            return UNKNOWN
         if not all(self.worlds.has_data(name) for name in sorted(self.missing)):
             return UNKNOWN
         if self.histories and not all(self.worlds.has_numbers(name) for name in sorted(self.histories)):
@@ -83,6 +87,9 @@ class Worlds:
                 self._texts[_key(atom)] = atom.text if isinstance(atom, OpaqueAtom) else ".".join(atom.path)
                 if isinstance(atom, Comparison):
                     found.setdefault(atom.path, set()).add(atom)
+        # Of a formula without literals, that all of its atoms are unknown says the same.
+        self._may_be_cut = any(has_literal(one) for side in formulas for some in side.values() for one in some)
+        self._sides[_WHOLE], self._texts[_WHOLE] = {0, 1}, "no text of the call holds a NUL character"
         for path, comparisons in found.items():
             self._samples[path] = _samples(sorted(comparisons, key=repr))
         self.base, self.head = (
@@ -105,6 +112,12 @@ class Worlds:
             self._sides.setdefault(_history_key(name), set()).add(side)
             self._texts[_history_key(name)] = f"the history {name} can be read"
         return names
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether conditions see the call as it is in this world: where it holds a NUL character, each is unknown."""
+        held: bool = not self._may_be_cut or self._choices.outcome_of(_WHOLE, (True, False))
+        return held
 
     def has_data(self, name: str) -> bool:
         """Tell whether data that is unknown on a side can be read in this world."""

@@ -75,6 +75,8 @@ TIMES: Final = (NOW, NOW + 60, NOW + 120)
 OUTCOMES: Final[tuple[Truth, ...]] = (True, False, UNKNOWN)
 # Of `context.n`, for the comparisons that `EXPRESSIONS` has: at each constant of them, beside it and between.
 NUMBERS: Final[tuple[Any, ...]] = (None, 0, 1, 1.5, 2, 3, "x")
+# With it, no condition can say anything of a call, not even one that reads nothing.
+CUT: Final = "\0"
 EXPRESSIONS: Final = (
     *FREE,
     *("context.n > 1", "context.n >= 2", "context.n == 1", "context.n in [1, 2]", "2 > context.n"),
@@ -175,6 +177,8 @@ class Told(CompiledCondition):
 
     def outcome(self, inputs: Inputs) -> Truth:
         text = self.expression.text
+        if not inputs.whole:
+            return UNKNOWN
         first, second = (self.free[one] for one in FREE)
         if text in self.free:
             return self.free[text]
@@ -275,6 +279,8 @@ def worlds(raws: Iterable[Object]) -> Iterator[tuple[dict[str, Truth], Any]]:
     texts = {one["expression"] for raw in raws for rule in raw["spec"]["rules"] for one in rule.get("conditions") or ()}
     choices = [OUTCOMES if any(one in text for text in texts) else (True,) for one in FREE]
     numbers = NUMBERS if any("context.n" in text for text in texts) else (None,)
+    if texts:
+        numbers = (*numbers, CUT)
     for first, second, number in product(*choices, numbers):
         yield {FREE[0]: first, FREE[1]: second}, number
 

@@ -478,6 +478,28 @@ def test_a_condition_that_is_true_whatever_a_history_says_is_narrower_than_none(
     assert between(counting("true || history.lists.count <= 5"), counting("true")) == (WIDER, NARROWER)
 
 
+def conditioned(text: str, effect: str = "Allow") -> Object:
+    """Return a policy with a rule of this condition, beside one without any."""
+    agent = {"effect": effect, "conditions": [{"name": "c", "expression": text}]}
+    return of(rule(**agent)) if effect == "Allow" else of(rule(), rule("never", **agent))
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "expected"),
+    [
+        (conditioned("true"), of(rule()), (WIDER, NARROWER)),
+        (conditioned("true || context.n == 1"), of(rule()), (WIDER, NARROWER)),
+        (conditioned("false", "Deny"), of(rule()), (WIDER, NARROWER)),
+        (conditioned("true"), conditioned("true || context.n == 1"), (SAME, SAME)),
+    ],
+    ids=["an Allow that is always on", "whatever a member is", "a Deny that is switched off", "both unknown"],
+)
+def test_a_condition_that_reads_nothing_is_unknown_for_a_call_with_a_nul_character(
+    base: Object, head: Object, expected: tuple[ChangeClass, ChangeClass]
+) -> None:
+    assert between(base, head) == expected
+
+
 def test_a_history_that_no_rule_reads_is_narrower_and_may_widen_where_it_goes() -> None:
     assert between(of(), of(endpointSettings=counting("true")["spec"]["endpointSettings"])) == (NARROWER, MAY)
 
