@@ -78,7 +78,7 @@ def _most_columns(unit: str) -> int:
     """
     if unit.isascii():
         return len(unit)
-    letter, *marks = unit
+    letter, marks = unit[0], unit[1:]
     return max(cell_len(letter), _WIDTHS[unicodedata.east_asian_width(letter)]) + len(marks)
 
 

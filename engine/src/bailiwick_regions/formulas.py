@@ -112,7 +112,7 @@ def is_unknown(name: str, data: Data) -> bool:
 
 
 def changed_data(base: Data, head: Data) -> frozenset[str]:
-    """Return the data objects that say something else on the one side than on the other; an unknown one says nothing."""
+    """Return the data objects that say something else on one side than on the other. An unknown one says nothing."""
     return frozenset(
         name
         for name in base.keys() | head.keys()

@@ -88,7 +88,10 @@ def _history_changes(
         elif before[name] != after[name]:
             yield ChangeClass.MAY_WIDEN, f"history {name} changed: it starts at zero, and may count fewer calls"
         elif held := reading.get(name):
-            yield ChangeClass.MAY_WIDEN, f"history {name} counts by {', '.join(held)}, which changed: it may count fewer"
+            yield (
+                ChangeClass.MAY_WIDEN,
+                f"history {name} counts by {', '.join(held)}, which changed: it may count fewer",
+            )
 
 
 def _token_evidence(base: CompiledSettings, head: CompiledSettings, rules: Sequence[CompiledRule]) -> Signed:

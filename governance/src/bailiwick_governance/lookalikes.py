@@ -90,7 +90,7 @@ def warnings(text: str) -> tuple[str, ...]:
 def _alphabet(letter: str) -> str | None:
     # Full-width and mathematical letters have their alphabet later in the name.
     words = unicodedata.name(letter, "").split()
-    known = next((alphabet for alphabet in _ALPHABETS if alphabet in words), None)
+    known: str | None = next((alphabet for alphabet in _ALPHABETS if alphabet in words), None)
     if known is None and words and words[0] not in _BESIDE_OTHERS and unicodedata.normalize("NFKC", letter) == letter:
         known = words[0]
     return None if known is None else known.capitalize()

@@ -58,7 +58,7 @@ class Met:
     def __init__(self, entry: dict[str, Any], claims: dict[str, Any], depth: int) -> None:
         self.claims: Final = claims
         within = [HOP] * depth + [{**claims, "iss": CORP}]
-        name = dict.fromkeys(CLAIMS, "dave")
+        name: dict[str, Any] = dict.fromkeys(CLAIMS, "dave")
         mapping = ClaimMapping.model_validate(entry)
         self.templates = {"corp": UsernameTemplate(mapping.name, mapping.kubernetes_username)}
         with tempfile.TemporaryDirectory() as folder:
@@ -139,7 +139,9 @@ def taken_back(draw: st.DrawFn, found: Met) -> Revocations:
     told += [("cluster", {"username": true["username"]})] if "username" in true else []
     issuer, match = draw(st.sampled_from(told))
     match |= {name: true[name] for name in draw(st.sets(st.sampled_from(sorted(true)))) if issuer == "corp"}
-    spelled = {name: value.upper() if draw(st.booleans()) and "@" in value else value for name, value in match.items()}
+    spelled: dict[str, Any] = {
+        name: value.upper() if draw(st.booleans()) and "@" in value else value for name, value in match.items()
+    }
     return in_force(revocation(issuer=issuer, hold=draw(st.booleans()), **spelled), templates=found.templates)
 
 

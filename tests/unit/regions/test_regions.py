@@ -480,7 +480,7 @@ def test_a_condition_that_is_true_whatever_a_history_says_is_narrower_than_none(
 
 def conditioned(text: str, effect: str = "Allow") -> Object:
     """Return a policy with a rule of this condition, beside one without any."""
-    agent = {"effect": effect, "conditions": [{"name": "c", "expression": text}]}
+    agent: Object = {"effect": effect, "conditions": [{"name": "c", "expression": text}]}
     return of(rule(**agent)) if effect == "Allow" else of(rule(), rule("never", **agent))
 
 

@@ -200,7 +200,8 @@ async def test_a_person_within_is_named_as_their_own_token_names_them_or_refused
 
 
 async def test_a_person_within_has_the_uid_the_groups_and_the_username_of_their_own_token(tmp_path: Path) -> None:
-    world, act = World(tmp_path, claims=BY_EMAIL), {**ANN, "groups": ["sales"]}
+    world = World(tmp_path, claims=BY_EMAIL)
+    act: dict[str, Any] = {**ANN, "groups": ["sales"]}
     token = person_token(email=DAVE, **acting([WORKER, act]))
     within = (await world.verify(token, name=DAVE, actor_token=account_token())).actors[-1]
     own = proven(await world.verify(person_token(**act), name="ann@corp.example"))
