@@ -20,9 +20,13 @@ from bailiwick_regions.strength import meaning
 
 @dataclass(frozen=True, slots=True)
 class WalkSide:
-    """One state of an endpoint: its enforced rules, and what they read. `endpoint` None: there is none."""
+    """One state of an endpoint: its enforced rules, and what they read. `endpoint` None: there is none.
+
+    `partial`: it may have other policies, with settings and gates that are not known.
+    """
 
     endpoint: CompiledEndpoint | None
+    partial: bool = False
 
     @property
     def rules(self) -> tuple[CompiledRule, ...]:

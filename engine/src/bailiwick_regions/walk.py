@@ -21,6 +21,7 @@ from bailiwick_engine.policy.index import MOST_WORK
 from bailiwick_engine.policy.model import CompiledResource, CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot
 from bailiwick_regions import atoms
+from bailiwick_regions.chaingates import ChainGates
 from bailiwick_regions.change import Change, ChangeClass
 from bailiwick_regions.parties import NamedParty, parties
 from bailiwick_regions.sides import WalkSide, differing, issuer_of, overlap
@@ -34,6 +35,7 @@ DIGEST: Final = "sha256:" + "0" * 64
 NOT_COMPARED: Final = "not compared"
 LEVELS: Final = ("Deny", "Approval", "Allow")
 _ORDER: Final = list(ChangeClass)
+_WIDE: Final = frozenset({ChangeClass.WIDER, ChangeClass.MAY_WIDEN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Walk:
         self._left = limit
         self._seen: dict[Hashable, list[frozenset[Key]]] = {}
         self.removed, self.added = differing(base, head)
+        self._chain = ChainGates(base, head, self.added)
         self._changed = frozenset((*self.removed, *self.added)) if about is None else about
         self._names = (
             {(rule.policy.name, rule.name) for rule in self.added},
@@ -272,6 +275,8 @@ class Walk:
         while True:
             base, head = (decide(one, call, (), around, DIGEST) for one in snapshots)
             kind, what = _compare_verdicts(base, head)
+            if kind not in _WIDE and (why := self._chain.weaker(call, base.gate, head.gate)):
+                kind, what = ChangeClass.MAY_WIDEN, f"Approval → Approval ({why})"
             if kind is ChangeClass.WIDER and worlds.differ:
                 kind = ChangeClass.MAY_WIDEN
             if _ORDER.index(kind) < _ORDER.index(worst.kind):

@@ -145,7 +145,12 @@ def pairs(draw: st.DrawFn) -> tuple[Object, Object]:
     listed = head["spec"]["rules"]
     place = draw(st.integers(0, len(listed) - 1))
     changed = draw(rules(f"r{place}"))
-    match draw(st.integers(0, 4)):
+    match draw(st.integers(0, 5)):
+        case 5:
+            # One rule in place of one for each of its subjects.
+            rule = listed[place]
+            each = [rule | {"name": f"{rule['name']}-{who}", "subjects": [who]} for who in rule["subjects"]]
+            base["spec"]["rules"][place : place + 1] = each
         case 0:
             listed.append(changed | {"name": "more"})
         case 1 if len(listed) > 1:

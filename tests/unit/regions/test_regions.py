@@ -127,6 +127,64 @@ def test_an_approval_that_is_only_asked_for_in_another_way_is_another() -> None:
     assert between(gated(**one), gated(**other)) == (CHANGED, CHANGED)
 
 
+ON_BEHALF: Final = {
+    "maxDepth": 1,
+    "principals": ["carol"],
+    "ceiling": [{"actions": ["*"], "resources": [{"type": "customer", "ids": ["*"]}]}],
+}
+
+
+def gates(*listed: tuple[str, list[str], int], delegation: Object | None = ON_BEHALF) -> Object:
+    """Return a policy with these gates, by name, subjects and steps. The agent may act for carol, but not for dave."""
+    people = [{"name": name, "user": {"issuer": "corp", "name": name}} for name in ("carol", "dave")]
+    agent = {"name": "agent", "serviceAccount": {"namespace": "agents", "name": "crm-agent"}}
+    carrying = settings() | {"identity": {"verification": "Token", "issuers": ["cluster", "corp"]}}
+    made = [
+        gated_rule(name, subjects=who, approval={"steps": [STEP | {"name": f"s{at}"} for at in range(steps)]})
+        for name, who, steps in listed
+    ]
+    return of(
+        *made, subjects=[agent, *people], endpointSettings=carrying | ({"delegation": delegation} if delegation else {})
+    )
+
+
+BOTH: Final = [("all", ["agent", "carol"], 1)]
+EACH: Final = [("own", ["agent"], 1), ("hers", ["carol"], 1)]
+HERS: Final = [(f"p{at}", ["carol"], 1) for at in range(3)]
+SPLIT: Final = [("one", ["agent"], 1), ("two", ["agent"], 1)]
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "expected"),
+    [
+        # A call of the agent's for carol: two reviews before, and one now.
+        (gates(*EACH), gates(*BOTH), (MAY, SAME)),
+        (gates(*EACH), gates(*EACH, ("more", ["agent", "carol"], 1)), (NARROWER, WIDER)),
+        (gates(*BOTH), gates(("other", ["agent", "carol"], 1)), (SAME, SAME)),
+        (gates(*BOTH), gates(("all", ["agent", "carol"], 2)), (NARROWER, WIDER)),
+        (gates(*EACH, delegation=None), gates(*BOTH, delegation=None), (SAME, SAME)),
+        (gates(("own", ["agent"], 1), ("his", ["dave"], 1)), gates(("all", ["agent", "dave"], 1)), (SAME, SAME)),
+        # Five rules before a call for carol, which no grant can meet, and four now.
+        (gates(*HERS, *SPLIT), gates(*HERS, ("one", ["agent"], 2)), (MAY, SAME)),
+        (gates(*HERS[1:], *SPLIT), gates(*HERS[1:], ("one", ["agent"], 2)), (SAME, SAME)),
+    ],
+    ids=[
+        "one rule for both",
+        "one more for both",
+        "another for both",
+        "a stronger one for both",
+        "nobody acts for anybody",
+        "nobody acts for him",
+        "four rules in place of five",
+        "three in place of four",
+    ],
+)
+def test_gates_of_several_parties_of_a_call_are_compared_together(
+    base: Object, head: Object, expected: tuple[ChangeClass, ChangeClass]
+) -> None:
+    assert between(base, head) == expected
+
+
 TICKET: Final = {"required": True, "pattern": "T-[0-9]+"}
 
 

@@ -138,6 +138,18 @@ def test_a_change_that_lets_no_call_further_says_nothing(new: Object | None, old
     assert told(new, old) == ()
 
 
+def test_gates_that_become_one_are_told_where_another_party_or_policy_may_have_more() -> None:
+    two = [{"name": name, "kind": "Human", "count": 1} for name in ("one", "two")]
+    old = of(*(gated_rule(step["name"], approval={"steps": [step]}) for step in two))
+    (line,) = told(of(gated_rule("one", approval={"steps": two})), old)
+    assert line == f"may permit more calls (rule one, changed): Approval to Approval (fewer rules): {EXPORTS}"
+    people = [subject("agent"), subject("other", account="other")]
+    each = of(*(gated_rule(one["name"], subjects=[one["name"]]) for one in people), subjects=people)
+    lines = told(of(gated_rule("both", subjects=["agent", "other"]), subjects=people), each)
+    assert all("Approval to Approval (a rule before several parties)" in one for one in lines)
+    assert lines
+
+
 def test_what_is_being_deleted_gives_nothing() -> None:
     gone = changed(of(rule(), gated_rule()), "metadata.deletionTimestamp", at(0))
     assert told(gone, changed(of(), "metadata.deletionTimestamp", at(0))) == ()

@@ -171,7 +171,9 @@ def _carrier(key: EndpointKey, *, asserted: bool) -> CompiledPolicy:
 def _walk(
     key: EndpointKey, sides: Sequence[CompiledPolicy | None], others: Sequence[CompiledPolicy], now: float, late: Late
 ) -> list[Change]:
-    base, head = (WalkSide(CompiledEndpoint.of([*others, *(() if side is None else (side,))], ())) for side in sides)
+    base, head = (
+        WalkSide(CompiledEndpoint.of([*others, *(() if side is None else (side,))], ()), partial=True) for side in sides
+    )
     return [change for change in Walk(key, base, head, now, REGIONS, late=late).changes() if change.kind in _WIDE]
 
 

@@ -1,0 +1,104 @@
+"""Chain gates: what stands before a call that somebody makes for somebody else, where the gates of each stay as strong.
+
+Standing: under the walk, which compares one party at a time. Holds: a rule that stands before several parties of a call
+is met once, and no grant meets more than some rules. So all gates of a call together may ask for less than before.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from bailiwick_engine.approval.gates import Gate, unmeetable
+from bailiwick_engine.call import Call, Party
+from bailiwick_engine.keys import Key
+from bailiwick_engine.policy.model import CompiledRule
+from bailiwick_regions.sides import WalkSide
+from bailiwick_regions.strength import SAME, STRONGER, compare_gates, meaning
+
+_AS_MUCH: Final = frozenset({SAME, STRONGER})
+
+
+class ChainGates:
+    """The gates of one endpoint. `added`: the rules that only the head has."""
+
+    def __init__(self, base: WalkSide, head: WalkSide, added: Iterable[CompiledRule]) -> None:
+        self._base = base
+        self._rules = tuple({rule.place: rule for rule in side.rules if rule.gate is not None} for side in (base, head))
+        self._added = frozenset(rule.place for rule in added if rule.gate is not None)
+        self._acting = _acting(base, head)
+
+    def weaker(self, call: Call, base: Gate | None, head: Gate | None) -> str:
+        """Return why all gates of a call may ask for less, where those of its subject do not; empty if they do not."""
+        if self._acting is None or base is None or head is None or not isinstance(call.subject, Party):
+            return ""
+        if len(head.rules) < len(base.rules) and self._may_be_too_many(call):
+            return "fewer rules"
+        before, after = (
+            [rules[place] for one in gate.rules if (place := (one.policy, one.rule)) in rules]
+            for gate, rules in zip((base, head), self._rules, strict=True)
+        )
+        own = call.subject.keys
+        if self._added.isdisjoint(rule.place for rule in after) or _is_each_kept(before, after):
+            return ""
+        related = any(map(self._acting, own))
+        for key in frozenset[Key]().union(*(rule.subjects for rule in after)) - own:
+            if (related or self._acting(key)) and not _is_met_apart(key, base, before, head, after):
+                return "a rule before several parties"
+        return ""
+
+    def _may_be_too_many(self, call: Call) -> bool:
+        """Tell whether there may have been more gates before a call than a grant can meet."""
+        endpoint = self._base.endpoint
+        speaking = endpoint.speaking_of(call.action.name) if endpoint is not None else ()
+        gates = [
+            rule.gate for rule in speaking if rule.gate is not None and not rule.audit and rule.covers(call.resource)
+        ]
+        return self._base.partial or unmeetable(gates) is not None
+
+
+def _acting(base: WalkSide, head: WalkSide) -> Callable[[Key], bool] | None:
+    """Return what tells if who has a key may be in one chain with any other; None if nobody acts for anybody.
+
+    Where only one side has a delegation, that itself is a change of the settings.
+    """
+    if base.partial:
+        return lambda _: True
+    if base.settings is None or head.settings is None:
+        return None
+    delegation = head.settings.delegation
+    if base.settings.delegation is None or delegation is None:
+        return None
+    return lambda key: delegation.max_depth > 1 or key in delegation.principals
+
+
+def _is_each_kept(before: Iterable[CompiledRule], after: Iterable[CompiledRule]) -> bool:
+    """Tell whether each rule stands there still and asks for as much, so that it does before any parties together."""
+    now = {rule.place: rule.gate for rule in after}
+    return all(
+        rule.gate is not None
+        and (gate := now.get(rule.place)) is not None
+        and compare_gates(rule.gate, gate).get("steps", SAME) in _AS_MUCH
+        for rule in before
+    )
+
+
+def _is_met_apart(
+    key: Key, base: Gate, before: Sequence[CompiledRule], head: Gate, after: Sequence[CompiledRule]
+) -> bool:
+    """Tell whether the rules that did not stand before who has this key too ask for as much as all did before."""
+    left = _asked(rule for rule in before if key in rule.subjects)
+    apart: list[CompiledRule] = []
+    for rule in after:
+        if key in rule.subjects:
+            (asked,) = _asked([rule])
+            if not left[asked]:
+                continue
+            left[asked] -= 1
+        apart.append(rule)
+    steps = tuple(step for rule in apart if rule.gate is not None for step in rule.gate.steps)
+    return compare_gates(base, replace(head, steps=steps)).get("steps", SAME) in _AS_MUCH
+
+
+def _asked(rules: Iterable[CompiledRule]) -> Counter[Hashable]:
+    return Counter(meaning(rule.gate) for rule in rules if rule.gate is not None)
