@@ -58,7 +58,7 @@ class ChainGates:
 
 
 def _acting(base: WalkSide, head: WalkSide) -> Callable[[Key], bool] | None:
-    """Return what tells if who has a key may be in one chain with any other; None if nobody acts for anybody.
+    """Return what tells if who has a key may be in one chain with any other; None if there are no chains.
 
     Where only one side has a delegation, that itself is a change of the settings.
     """
