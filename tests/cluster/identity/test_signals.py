@@ -22,6 +22,7 @@ from bailiwick_kube.access import from_kubeconfig
 from bailiwick_kube.connections import HttpTransport
 from bailiwick_kube.paths import revocations_path
 from bailiwick_operator.kube import OperatorClient
+from bailiwick_operator.loop.grantsurvey import GrantSurvey
 from bailiwick_operator.reconcile.signals import ArrivedSignal, RevocationTerms, SignalCause, SignalEffect
 from bailiwick_operator.signals.storage import SignalStore
 from demo.stack import DecisionPoint, Stack
@@ -193,12 +194,14 @@ async def test_the_definition_accepts_every_change_that_signals_make_in_any_orde
     with TokenFile(signalled.stack.cluster, account, tmp_path / "token") as token:
         transport = HttpTransport(from_kubeconfig(token.write_kubeconfig()), 10.0, "test")
         terms = RevocationTerms("corp", timedelta(hours=1))
+        kube = OperatorClient(transport, lambda: True)
         store = SignalStore(
-            OperatorClient(transport, lambda: True),
+            kube,
             terms,
             now=lambda: now,
             earliest=lambda: now,
             clock=time.monotonic,
+            survey=GrantSurvey(kube, None, time.monotonic),
         )
         try:
             for number, order in enumerate(permutations(enumerate(KINDS))):

@@ -41,7 +41,14 @@ def signal(happening: Happening, number: int) -> ArrivedSignal:
 
 
 def store_on(server: RevocationServer) -> SignalStore:
-    return SignalStore(server.kube, TERMS, now=lambda: moment(NOW), earliest=lambda: moment(NOW), clock=lambda: 1000.0)
+    return SignalStore(
+        server.kube,
+        TERMS,
+        now=lambda: moment(NOW),
+        earliest=lambda: moment(NOW),
+        clock=lambda: 1000.0,
+        survey=server.survey,
+    )
 
 
 def state(server: RevocationServer) -> dict[str, tuple[Any, ...]]:

@@ -15,8 +15,9 @@ from bailiwick_api.serverclock import ServerClock
 from bailiwick_kube.paths import revocations_path
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest
-from bailiwick_operator.kube import OperatorClient
+from bailiwick_operator.kube import GRANTS_PATH, OperatorClient
 from bailiwick_operator.loop.clock import Clock
+from bailiwick_operator.loop.grantsurvey import GrantSurvey
 from support.objects import Object
 from support.transport import FakeTransport
 
@@ -24,15 +25,20 @@ ROOT: Final = revocations_path()
 
 
 class RevocationServer:
-    """`before` is called before, and `after` after each write: they may raise. `status` refuses every write."""
+    """`before` is called before, and `after` after each write: they may raise. `status` refuses every write.
+
+    `grants`: those that are listed.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, Object] = {}
+        self.grants: list[Object] = []
         self.writes = 0
         self.before: Callable[[], None] = lambda: None
         self.after: Callable[[], None] = lambda: None
         self.status: int | None = None
         self.kube = OperatorClient(FakeTransport(self._answer), lambda: True)
+        self.survey = GrantSurvey(self.kube, None, lambda: 1000.0)
         self._version = 10
 
     def specs(self) -> list[SubjectRevocationSpec]:
@@ -51,6 +57,8 @@ class RevocationServer:
         self.objects[name] = {"metadata": metadata, "spec": copy.deepcopy(spec)}
 
     def _answer(self, request: ApiRequest) -> ApiResponse:
+        if request.path == GRANTS_PATH:
+            return _response(200, {"metadata": {"resourceVersion": str(self._version)}, "items": self.grants})
         name = request.path.removeprefix(ROOT).strip("/")
         present = self.objects.get(name)
         if request.method == "GET":

@@ -13,6 +13,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES, ApprovalGrant, ApprovalGrantStatus, Phase, Request
+from bailiwick_api.manifests.canary import is_canary
 from bailiwick_api.times import stamp
 from bailiwick_engine.approval.lifecycle import PhaseInputs, condition_of, next_phase, phase_members
 from bailiwick_engine.approval.quorum import Quorum, binding_of, counted_reviewers, request_exclusions, tally
@@ -102,6 +103,30 @@ def unresolved_request(grant: Object) -> Request | None:
     return _read(grant).spec.request
 
 
+def unfinished_revocation(grant: Object, revocations: Revocations, earliest: datetime) -> PartyRevocation | None:
+    """Return a revocation that has yet to end this grant, or to refuse an Approve in it; None where none has.
+
+    `earliest`: the earliest time that it can be. A grant that no decision point uses any more awaits none, whatever its
+    status says.
+    """
+    if (grant.get("status") or {}).get("phase") in TERMINAL_PHASES or is_canary(grant):
+        return None
+    try:
+        model = _read(grant)
+    except UnreadableGrantError:
+        return None
+    request, status = model.spec.request, model.status or ApprovalGrantStatus()
+    # The window is taken from now: there may be no such time as the deadline and the window together.
+    if earliest - timedelta(seconds=request.window_seconds) >= request.pending_until_time:
+        return None
+    created = parse_time(grant["metadata"]["creationTimestamp"])
+    ending = _revocation(model, status, revocations, created)
+    if ending is not None:
+        return ending
+    refused = _refused_reviewers(model, status, revocations)
+    return revocations.of_reviewer(refused[0]) if refused else None
+
+
 def _read(grant: Object) -> ApprovalGrant:
     try:
         return ApprovalGrant.model_validate({key: grant[key] for key in ("spec", "status") if key in grant})
@@ -128,14 +153,14 @@ def reconcile(grant: Object, observed: GrantObservation, now: datetime) -> Grant
     )
     quorum = _quorum(model, grant["metadata"]["uid"], judged, observed, signatures)
     created = parse_time(grant["metadata"]["creationTimestamp"])
-    revoked = _revocation(model, status, observed, created)
+    revoked = _revocation(model, status, observed.revocations, created)
     inputs = _phase_inputs(quorum, observed, created, named=named, revoked=revoked is not None)
     phase = next_phase(model.spec, status, inputs, now)
     if phase is None:
         return GrantPlan(None, model.spec.request.pending_until_time, needs_proof=observed.timed)
     wanted = _owned(present) | {"observedGeneration": generation}
     wanted |= phase_members(present, phase, judged, model.spec.request.window_seconds, now)
-    taken_back = _refused_reviewers(model, status, observed)
+    taken_back = _refused_reviewers(model, status, observed.revocations)
     refused: list[Status] = [{"reviewer": who} for who in taken_back]
     if named and observed.counts:
         refused += [entry for entry in signatures.refused(model, status) if entry["reviewer"] not in taken_back]
@@ -211,15 +236,15 @@ def _counting_reviewers(
     counted = [entry.reviewer for entry in status.counted or ()]
     if observed.counts:
         voided = (entry.reviewer for entry in status.voided or ())
-        known = {*counted, *voided, *_refused_reviewers(model, status, observed)}
+        known = {*counted, *voided, *_refused_reviewers(model, status, observed.revocations)}
         unjudged = [review.reviewer for review in model.spec.reviews or () if review.reviewer not in known]
         counted += filter(signatures.count, unjudged)
     return counted
 
 
-def _refused_reviewers(model: ApprovalGrant, status: ApprovalGrantStatus, observed: GrantObservation) -> list[str]:
+def _refused_reviewers(model: ApprovalGrant, status: ApprovalGrantStatus, revocations: Revocations) -> list[str]:
     """Return the reviewers whose new Approve never counts: they are taken back. It takes no proof to refuse one."""
-    if not observed.revocations:
+    if not revocations:
         return []
     known = {entry.reviewer for entry in (*(status.counted or ()), *(status.voided or ()))}
     return [
@@ -227,22 +252,22 @@ def _refused_reviewers(model: ApprovalGrant, status: ApprovalGrantStatus, observ
         for review in model.spec.reviews or ()
         if review.decision == "Approve"
         and review.reviewer not in known
-        and observed.revocations.of_reviewer(review.reviewer) is not None
+        and revocations.of_reviewer(review.reviewer) is not None
     ]
 
 
 def _revocation(
-    model: ApprovalGrant, status: ApprovalGrantStatus, observed: GrantObservation, created: datetime
+    model: ApprovalGrant, status: ApprovalGrantStatus, revocations: Revocations, created: datetime
 ) -> PartyRevocation | None:
     """Return the revocation that ends a grant: of its subject, an actor, or a reviewer whose Approve was counted."""
-    if not observed.revocations:
+    if not revocations:
         return None
     request, counted = model.spec.request, counted_reviewers(status)
     approvers = (
         one.reviewer for one in model.spec.reviews or () if one.decision == "Approve" and one.reviewer in counted
     )
     uid = request.subject.uid if status.resolved is None else status.resolved.subject_uid
-    return ending_revocation(observed.revocations, request, uid, created.timestamp(), approvers)
+    return ending_revocation(revocations, request, uid, created.timestamp(), approvers)
 
 
 def _quorum(

@@ -18,7 +18,7 @@ MOST_DAYS: Final = 30
 _AT_LEAST: Final = timedelta(hours=1)
 _DENIAL_AT_LEAST: Final = timedelta(days=1)
 # A grant waits for its reviews for a day at most, and can be used for a day at most.
-_LONGEST_LIFE: Final = timedelta(days=2)
+LONGEST_LIFE: Final = timedelta(days=2)
 _CONDITION_OF: Final = {"Withdrawn": "Revoked"}
 Object = dict[str, Any]
 
@@ -71,7 +71,7 @@ def _end_time(grant: Object, phase: str) -> datetime:
     if phase == "Expired" and ready.get("reason") == "Expired":
         # It was not ready before either, so the condition's transition time is not its end.
         times.append(parse_time(grant["spec"]["request"]["pendingUntilTime"]))
-    return max(times) if times else parse_time(grant["metadata"]["creationTimestamp"]) + _LONGEST_LIFE
+    return max(times) if times else parse_time(grant["metadata"]["creationTimestamp"]) + LONGEST_LIFE
 
 
 class RetainedGrants:

@@ -1,7 +1,8 @@
 """Who is taken back: the index that grants are judged by, the grants that it ends, and the end of each object.
 
 Standing: beside `grants`, which reads the index. Holds: an object is deleted once its `until` is certainly past at the
-API server, and only in the version that was judged. Thousands of changes at once look at the grants once.
+API server and the grants that it ends have ended, and only in the version that was judged. Until then it is in force.
+Thousands of changes at once look at the grants once.
 """
 
 import asyncio
@@ -15,9 +16,10 @@ from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine.revocations import Revocations, parse
 from bailiwick_kube.transport import UnreachableError
-from bailiwick_operator.kube import OperatorClient
+from bailiwick_operator.kube import OperatorClient, RefusedError
 from bailiwick_operator.loop.clock import Clock
-from bailiwick_operator.loop.inventory import Inventory, Key, Object, Ticks, key_of
+from bailiwick_operator.loop.grantsurvey import GrantSurvey
+from bailiwick_operator.loop.inventory import Inventory, Key, Object, ObservedObject, Ticks, key_of
 from bailiwick_operator.loop.workqueue import WorkItem
 
 _LOG: Final = structlog.get_logger(__name__)
@@ -49,6 +51,8 @@ class RevocationController:
         self._again = again
         self._notice = notice
         self._changed = asyncio.Event()
+        self._survey = GrantSurvey(kube, issuers, clock.monotonic)
+        self._unfinished: set[str] = set()
         self.index: Final = Revocations(issuers)
         self.objects: Final = Inventory(ticks, self._take)
 
@@ -66,7 +70,7 @@ class RevocationController:
         return (self._clock.earliest() or self._clock.now()) < _until(body)
 
     async def run(self) -> None:
-        """Queue the grants that may have ended, and delete objects whose time is over, until cancelled."""
+        """Queue the grants that may have ended, and delete objects that have served, until cancelled."""
         while True:
             try:
                 async with asyncio.timeout(_LOOK_SECONDS):
@@ -94,20 +98,34 @@ class RevocationController:
         now = earliest.timestamp()
         # By the index, which has read them: to read thousands of objects again at each look would hold up the loop.
         # One that cannot be read has no such time.
-        for name in [one.name for one in self.index if one.until and one.until <= now]:
-            seen = self.objects.get(Key("", name))
-            if seen is None or not self._clock.trusted:
-                continue
-            try:
-                answer = await self._kube.delete_revocation(seen.body)
-            except UnreachableError as error:
-                _LOG.warning("revocations cannot be deleted, trying again", why=str(error))
+        past = [one for one in self.index if one.until and one.until <= now]
+        # As they are when they are judged: one that changes meanwhile is not deleted.
+        judged = [self.objects.get(Key("", one.name)) for one in past]
+        try:
+            unfinished = await self._survey.find_unfinished(past, earliest)
+            if unfinished is None:
                 return
-            if answer.ok or answer.missing:
-                _LOG.info("revocation deleted: its time is over", revocation=name)
-                self.objects.forget(seen.body)
-            elif not answer.conflict:
-                _LOG.warning("a revocation was not deleted, trying again", revocation=name, why=answer.message)
+            self._note_unfinished(unfinished)
+            for seen in judged:
+                if seen is not None and key_of(seen.body).name not in unfinished and self._clock.trusted:
+                    await self._delete(seen)
+        except (RefusedError, UnreachableError) as error:
+            _LOG.warning("revocations cannot be deleted, trying again", why=str(error))
+
+    def _note_unfinished(self, names: set[str]) -> None:
+        if names - self._unfinished:
+            _LOG.warning("revocations stay after their time: grants have yet to end", revocations=len(names))
+        self._unfinished = names
+
+    async def _delete(self, seen: ObservedObject) -> None:
+        """Delete an object as it was judged. Raises `UnreachableError`."""
+        name = key_of(seen.body).name
+        answer = await self._kube.delete_revocation(seen.body)
+        if answer.ok or answer.missing:
+            _LOG.info("revocation deleted: its time is over", revocation=name)
+            self.objects.forget(seen.body)
+        elif not answer.conflict:
+            _LOG.warning("a revocation was not deleted, trying again", revocation=name, why=answer.message)
 
 
 def _until(body: Mapping[str, Any]) -> datetime:

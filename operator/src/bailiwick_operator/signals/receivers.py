@@ -11,6 +11,7 @@ from typing import Final
 from bailiwick_api.issuers import IssuerConfig
 from bailiwick_operator.kube import OperatorClient
 from bailiwick_operator.loop.clock import Clock
+from bailiwick_operator.loop.grantsurvey import GrantSurvey
 from bailiwick_operator.reconcile.signals import RevocationTerms
 from bailiwick_operator.signals.counts import SignalCounts
 from bailiwick_operator.signals.receiver import SignalReceiver
@@ -24,8 +25,10 @@ from bailiwick_process.jwt.keyset import KeySet
 class SignalReceivers:
     """Lives in the main loop. `configs`: the issuers of the installation's file."""
 
-    def __init__(self, configs: Iterable[IssuerConfig], kube: OperatorClient, clock: Clock) -> None:
-        made = [_receiver(config, kube, clock) for config in configs if config.signals is not None]
+    def __init__(
+        self, configs: Iterable[IssuerConfig], kube: OperatorClient, clock: Clock, survey: GrantSurvey
+    ) -> None:
+        made = [_receiver(config, kube, clock, survey) for config in configs if config.signals is not None]
         self._receivers: Final = tuple(receiver for receiver, _ in made)
         self._stores: Final = tuple(store for _, store in made)
 
@@ -49,12 +52,16 @@ class SignalReceivers:
         return "; ".join(problems) or None
 
 
-def _receiver(config: IssuerConfig, kube: OperatorClient, clock: Clock) -> tuple[SignalReceiver, SignalStore]:
+def _receiver(
+    config: IssuerConfig, kube: OperatorClient, clock: Clock, survey: GrantSurvey
+) -> tuple[SignalReceiver, SignalStore]:
     signals = config.signals
     assert signals is not None  # noqa: S101 - for the type: the caller looked
     keys = KeySet(config.name, lambda: published_keys(config), clock=clock.monotonic)
     terms = RevocationTerms(config.name, timedelta(seconds=signals.max_token_seconds))
-    store = SignalStore(kube, terms, now=clock.now, earliest=clock.trusted_earliest, clock=clock.monotonic)
+    store = SignalStore(
+        kube, terms, now=clock.now, earliest=clock.trusted_earliest, clock=clock.monotonic, survey=survey
+    )
     receiver = SignalReceiver(
         Transmitter(config, signals),
         SetVerifier(config, signals, keys, now=clock.now, trusted=lambda: clock.trusted),

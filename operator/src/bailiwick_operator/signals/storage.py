@@ -20,10 +20,11 @@ from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_api.kinds.subjectrevocation import KIND, RevokedIdentity
 from bailiwick_api.times import parse_time
 from bailiwick_engine.boundedcache import BoundedCache
-from bailiwick_engine.revocations import revocation_name
+from bailiwick_engine.revocations import parse, revocation_name
 from bailiwick_kube.paths import revocations_path
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.kube import Object, OperatorClient, RefusedError
+from bailiwick_operator.loop.grantsurvey import GrantSurvey
 from bailiwick_operator.reconcile.securityevent import AHEAD_SECONDS
 from bailiwick_operator.reconcile.signals import ArrivedSignal, RevocationTerms, has_served, merged_spec
 
@@ -76,8 +77,10 @@ class SignalStore:
         now: Callable[[], datetime],
         earliest: Callable[[], datetime | None],
         clock: Callable[[], float],
+        survey: GrantSurvey,
     ) -> None:
         self._kube = kube
+        self._survey = survey
         self._terms = terms
         self._now = now
         self._earliest = earliest
@@ -118,12 +121,19 @@ class SignalStore:
         }
 
     async def tidy(self) -> None:
-        """Delete what is kept for holds that ended, once no token from before is left."""
+        """Delete what is kept for holds that ended, once no token and no grant from before is left."""
         try:
             await self._refresh(_LIST_SECONDS)
-            for place, body in list(self._held.items()):
+            earliest = self._earliest()
+            served = [one for one in self._held.items() if has_served(one[1]["spec"], self._terms, earliest)]
+            if earliest is None or not served:
+                return
+            unfinished = await self._survey.find_unfinished([parse(body) for _, body in served], earliest)
+            if unfinished is None:
+                return
+            for place, body in served:
                 # Asked for each one: the clock can be set while another one is deleted.
-                if has_served(body["spec"], self._terms, self._earliest()):
+                if body["metadata"]["name"] not in unfinished and self._earliest() is not None:
                     answer = await self._kube.delete_revocation(body)
                     if answer.ok or answer.missing:
                         self._forget(place)

@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
+from bailiwick_engine.revocations import PartyRevocation
+from bailiwick_operator.reconcile import approvalgrant
+from bailiwick_operator.reconcile.approvalgrant import GrantObservation
 from bailiwick_operator.reconcile.resolution import OverLimit, Resolution, ResolvedStatus, UnresolvedReason
-from support.objects import Object, review, use_record
-from unit.operator.cases import LIMITS, NOW, RESOLVED, active, applied, by_hand, grant, reconciled
+from support.objects import AGENT, Object, review, use_record
+from support.revocations import FAR, in_force, revocation
+from unit.operator.cases import INSTALLATION, LIMITS, NOW, RESOLVED, active, applied, by_hand, grant, reconciled
 
 REVIEWERS = ("dave", "erin", "grace", "system:serviceaccount:crm:bot", "carol")
 
@@ -158,3 +162,31 @@ def test_a_second_pass_writes_nothing_about_one_by_hand_either(
     # The write is news, and what it brought can be judged next: reviews count once it is resolved.
     body = applied(body, reconciled(body, proven=proven, now=now, resolution=resolution))
     assert reconciled(body, proven=proven, now=now, resolution=resolution).status is None
+
+
+held_back = st.lists(
+    st.builds(
+        revocation,
+        st.sampled_from(["r-one", "r-two"]),
+        before=st.sampled_from([0.0, FAR]),
+        hold=st.booleans(),
+        username=st.sampled_from([AGENT, *REVIEWERS]),
+    ),
+    max_size=2,
+)
+
+
+@pytest.mark.invariant(13)
+@pytest.mark.invariant(32)
+@given(grants(["opened", "scope", "by hand"]), held_back, moments)
+def test_a_revocation_has_no_work_left_once_a_grant_was_judged_under_it(
+    body: Object, held: list[PartyRevocation], now: datetime
+) -> None:
+    index = in_force(*held)
+    observed = GrantObservation(True, INSTALLATION.is_person, revocations=index)
+    after = applied(body, approvalgrant.reconcile(body, observed, now))
+    assert approvalgrant.unfinished_revocation(after, index, now) is None
+    # From then on it is as if the object were still there.
+    alone = applied(after, reconciled(after, now=now))
+    under = applied(after, approvalgrant.reconcile(after, observed, now))
+    assert phase_of(alone) == phase_of(under) == phase_of(after)

@@ -2,18 +2,21 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
+from bailiwick_api.accounts import Installation
+from bailiwick_api.manifests.canary import canary
 from bailiwick_api.serverclock import ServerClock
+from bailiwick_api.times import stamp
 from bailiwick_engine.revocations import PartyRevocation, parse
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest, UnreachableError
-from bailiwick_operator.kube import OperatorClient
+from bailiwick_operator.kube import GRANTS_PATH, OperatorClient
 from bailiwick_operator.loop.clock import Clock
 from bailiwick_operator.loop.inventory import Inventory, Ticks
 from bailiwick_operator.loop.workqueue import WorkItem
@@ -22,22 +25,29 @@ from bailiwick_operator.revocations.controller import RevocationController
 from support.objects import Object
 from support.revocations import manifest
 from support.transport import FakeTransport
-from unit.operator.cases import grant
+from unit.operator.cases import STEP_OF_TWO, grant, stored
 
 NOW: Final = datetime(2026, 11, 30, 16, 0, 0, tzinfo=UTC)
 PAST: Final = NOW - timedelta(seconds=1)
+ACTIVE: Final = {"phase": "Active", "approvedTime": stamp(NOW - timedelta(minutes=1)), "notAfterTime": stamp(NOW)}
 AGENT: Final = "system:serviceaccount:agents:crm-agent"
 
 
 class Operator:
     """The controller, and what it asked for. `ours` is our clock, in seconds ahead of the API server's.
 
+    `listed`: the grants at the API server. The inventory `grants` is what the watch brought.
+
     There it is `NOW` and `since` seconds, less than one. Its answers show whole seconds alone.
     """
 
     def __init__(self, ours: float = 0.0, since: float = 0.0) -> None:
         self.deletions: list[Object] = []
+        self.listed: list[Object] = []
+        self.lists = 0
         self.status = 200
+        self.list_status = 200
+        self.while_listing: Callable[[], None] = lambda: None
         self.reachable = True
         self.again: list[WorkItem] = []
         self.noticed: list[tuple[str, bool, bool]] = []
@@ -56,12 +66,25 @@ class Operator:
     def _answer(self, request: ApiRequest) -> ApiResponse:
         if not self.reachable:
             raise UnreachableError("gone")
+        if request.path == GRANTS_PATH:
+            self.lists += 1
+            self.while_listing()
+            items = {"metadata": {"resourceVersion": "9"}, "items": self.listed}
+            return ApiResponse(self.list_status, items if self.list_status == 200 else {"message": "no"})
         assert isinstance(request.body, dict)
         self.deletions.append({"path": request.path, **request.body["preconditions"]})
         return ApiResponse(self.status, {"message": "no"})
 
-    def take(self, until: datetime, **match: Any) -> Object:  # noqa: ANN401 - members and their values
-        body = manifest(until=until, **(match or {"sub": AGENT}))
+    def take(
+        self,
+        until: datetime,
+        *,
+        before: datetime = NOW,
+        hold: bool = False,
+        making: str = "",
+        **match: Any,  # noqa: ANN401 - members and their values
+    ) -> Object:
+        body = manifest(until=until, before=before, hold=hold, making=making, **(match or {"sub": AGENT}))
         body["metadata"] |= {"uid": body["metadata"]["name"], "resourceVersion": "7", "generation": 1}
         self.controller.objects.record(body)
         return body
@@ -86,6 +109,18 @@ async def running(operator: Operator) -> AsyncIterator[None]:
 
 async def settled() -> None:
     await asyncio.sleep(0.1)
+
+
+def opened(
+    *reviewers: str,
+    minutes: float = -30,
+    until: datetime = NOW + timedelta(minutes=30),
+    **fields: Any,  # noqa: ANN401 - members of the request, and the status
+) -> Object:
+    """Return a grant of the agent that was opened so many minutes from `NOW`. `until`: until when it waits."""
+    body = grant(*reviewers, pendingUntilTime=stamp(until), **fields)
+    body["metadata"]["creationTimestamp"] = stamp(NOW + timedelta(minutes=minutes))
+    return body
 
 
 async def test_an_object_is_deleted_after_its_until_in_the_version_that_was_judged() -> None:
@@ -149,6 +184,123 @@ async def test_an_api_server_that_does_not_answer_ends_nothing() -> None:
         operator.reachable = True
         await settled()
     assert len(operator.deletions) == 1
+
+
+@pytest.mark.invariant(13)
+@pytest.mark.invariant(32)
+@pytest.mark.parametrize("known", [True, False], ids=["watched", "not watched yet"])
+async def test_an_object_stays_until_the_grants_that_it_ends_have_ended(known: bool) -> None:
+    operator = Operator()
+    body, other = operator.take(PAST), operator.take(PAST, sub=f"{AGENT}-2")
+    living = opened(status=ACTIVE)
+    operator.listed = [living]
+    if known:
+        operator.grants.record(living)
+    async with running(operator):
+        await settled()
+        assert [one.name for one in operator.controller.index] == [body["metadata"]["name"]]
+        assert [deletion["uid"] for deletion in operator.deletions] == [other["metadata"]["name"]]
+        assert len(operator.again) == known
+        operator.listed = [{**living, "status": {**ACTIVE, "phase": "Revoked"}}]
+        await settled()
+    assert not operator.controller.index
+
+
+@pytest.mark.invariant(32)
+@pytest.mark.parametrize(
+    ("work", "left"),
+    [
+        pytest.param(opened(status=ACTIVE), 1, id="a grant that can be used"),
+        pytest.param(opened(status={"phase": "Pending"}), 1, id="a request that waits"),
+        pytest.param(opened(), 1, id="a grant that nobody has judged"),
+        pytest.param(opened(status={"phase": "Denied"}), 0, id="one that was denied"),
+        pytest.param(opened(status=ACTIVE, until=NOW - timedelta(seconds=599)), 1, id="its window is not over"),
+        pytest.param(opened(status=ACTIVE, until=NOW - timedelta(seconds=600)), 0, id="its window is over"),
+        pytest.param(opened(status=ACTIVE, until=datetime.max.replace(tzinfo=UTC)), 1, id="no time is its end"),
+        pytest.param(opened(minutes=1, status=ACTIVE), 0, id="a grant from later"),
+        pytest.param({**opened(), "spec": {"request": {}}}, 0, id="one that cannot be read"),
+        pytest.param(stored(canary(Installation(), NOW)), 0, id="the canary"),
+    ],
+)
+async def test_only_a_grant_of_before_that_can_still_be_used_keeps_an_object(work: Object, left: int) -> None:
+    operator = Operator()
+    operator.take(PAST)
+    operator.take(PAST, making="everybody", username=AGENT)
+    operator.listed = [work]
+    async with running(operator):
+        await settled()
+    assert len(operator.controller.index) == 2 * left
+
+
+@pytest.mark.invariant(32)
+async def test_a_hold_stays_for_the_grants_of_before_its_until_and_for_no_later_ones() -> None:
+    operator = Operator()
+    operator.take(NOW - timedelta(hours=1), before=NOW - timedelta(days=1), hold=True)
+    operator.listed = [opened(minutes=-61, status=ACTIVE)]
+    async with running(operator):
+        await settled()
+        assert len(operator.controller.index) == 1
+        # Else anyone who can write such grants could keep the agent stopped.
+        operator.listed = [opened(minutes=-59, status={"phase": "Pending"})]
+        await settled()
+    assert not operator.controller.index
+
+
+@pytest.mark.invariant(13)
+async def test_that_of_a_reviewer_stays_until_their_approves_are_refused() -> None:
+    operator = Operator()
+    operator.take(PAST, username="dave")
+    waiting = opened("dave", steps=[STEP_OF_TWO], status={"phase": "Pending"})
+    operator.listed = [waiting]
+    async with running(operator):
+        await settled()
+        assert len(operator.controller.index) == 1
+        operator.listed = [{**waiting, "status": {"phase": "Pending", "voided": [{"reviewer": "dave"}]}}]
+        await settled()
+    assert not operator.controller.index
+
+
+async def test_no_object_stays_when_no_grant_of_before_can_be_used() -> None:
+    operator = Operator()
+    operator.take(NOW - timedelta(days=2, minutes=2), username="dave")
+    operator.listed = [opened("dave", steps=[STEP_OF_TWO], status={"phase": "Pending"})]
+    async with running(operator):
+        await settled()
+    assert not operator.controller.index
+    assert operator.lists == 0
+
+
+@pytest.mark.parametrize("status", [403, 500, 504])
+async def test_while_grants_cannot_be_listed_nothing_is_deleted(status: int) -> None:
+    operator = Operator()
+    operator.list_status = status
+    operator.take(PAST)
+    async with running(operator):
+        await settled()
+        assert operator.deletions == []
+        operator.list_status = 200
+        await settled()
+    assert len(operator.deletions) == 1
+
+
+async def test_where_nothing_is_past_no_grant_is_listed() -> None:
+    operator = Operator()
+    operator.take(NOW + timedelta(minutes=1))
+    async with running(operator):
+        await settled()
+    assert operator.lists == 0
+
+
+async def test_an_object_that_changes_while_the_grants_are_listed_is_judged_again() -> None:
+    operator = Operator()
+    body = operator.take(PAST)
+    newer = {**body, "metadata": {**body["metadata"], "resourceVersion": "8"}}
+    operator.status = 409
+    operator.while_listing = lambda: operator.controller.objects.record(newer)
+    async with running(operator):
+        await settled()
+    # The next look judges the newer one.
+    assert [deletion["resourceVersion"] for deletion in operator.deletions[:2]] == ["7", "8"]
 
 
 async def test_by_a_clock_that_is_off_nothing_is_deleted() -> None:

@@ -32,6 +32,7 @@ class SignalProcess:
             now=self.now,
             earliest=self.now,
             clock=lambda: time.monotonic() + self.moved.total_seconds(),
+            survey=server.survey,
         )
         self.receiver = SignalReceiver(
             Transmitter(config, config.signals, seconds),

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from bailiwick_api.serverclock import ServerClock
+from bailiwick_api.times import stamp
 from bailiwick_operator.loop.clock import Clock
 from bailiwick_operator.reconcile.signals import HOLD, ArrivedSignal, SignalCause, SignalEffect
 from bailiwick_operator.signals.receivers import SignalReceivers
 from bailiwick_operator.signals.storage import SignalStore
 from support.signals.revocationstore import RevocationServer, config_of, moment
+from unit.operator.cases import grant
 
 NOW: Final = 1_800_000_000.0
 DAY: Final = 86_400.0
@@ -51,7 +53,7 @@ class SignalTimesWorld:
     @property
     def store(self) -> SignalStore:
         """A new store, as the operator makes it."""
-        (store,) = SignalReceivers([CONFIG], self.server.kube, self.clock)._stores
+        (store,) = SignalReceivers([CONFIG], self.server.kube, self.clock, self.server.survey)._stores
         return store
 
     async def arrive(self, ago: float, *, hold: bool) -> None:
@@ -123,3 +125,19 @@ async def test_a_hold_that_arrives_late_holds_until_it_is_over_by_both_clocks(
     now = SignalTimesWorld(ours, since)
     await now.arrive(HOLD.total_seconds() - left - min(ours, 0.0), hold=True)
     assert now.server.spec().hold is held
+
+
+@pytest.mark.invariant(32)
+async def test_what_has_served_is_tidied_away_once_the_grants_that_it_ends_have_ended() -> None:
+    now = SignalTimesWorld()
+    now.server = await kept_for_an_ended_hold(SPARE + 2)
+    living = grant(
+        subject={"type": "user", "id": "dave", "uid": "corp#dave"}, pendingUntilTime=stamp(moment(NOW + 3600))
+    )
+    living["metadata"]["creationTimestamp"] = stamp(moment(NOW - 4 * 3600))
+    now.server.grants = [living]
+    await now.store.tidy()
+    assert len(now.server.objects) == 1
+    now.server.grants = [living | {"status": {"phase": "Withdrawn"}}]
+    await now.store.tidy()
+    assert now.server.objects == {}

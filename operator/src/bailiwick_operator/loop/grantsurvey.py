@@ -1,0 +1,75 @@
+"""Which revocations have work left: a grant to end, or an Approve to refuse. They stay until that is done.
+
+Standing: over `reconcile.approvalgrant`, which says what a revocation does to a grant; `revocations` and `signals` ask
+before they delete an object. Holds: the grants are listed after the time of the question, as a watch may be late, and
+what was written before may still come by it. No object stays for longer than a grant of before can be used.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec.structs import replace
+
+from bailiwick_api.serverclock import MAX_SKEW
+from bailiwick_api.usernames import UsernameTemplate
+from bailiwick_engine.revocations import PartyRevocation, Revocations
+from bailiwick_operator.kube import GRANTS_PATH, Object, OperatorClient
+from bailiwick_operator.reconcile.approvalgrant import unfinished_revocation
+from bailiwick_operator.reconcile.retention import LONGEST_LIFE
+
+_REST: Final = 20.0
+"""A survey takes a twentieth of the time at most, however many grants there are."""
+_SLICE: Final = 200
+_LONGEST_WAIT: Final = LONGEST_LIFE + timedelta(seconds=2 * MAX_SKEW)
+"""After this no grant of before can be used. Its creation and its deadline are by other clocks."""
+
+
+class GrantSurvey:
+    """Lists grants. `issuers`: how the API server names the people of each issuer. `clock` is monotonic, in seconds."""
+
+    def __init__(
+        self, kube: OperatorClient, issuers: Mapping[str, UsernameTemplate] | None, clock: Callable[[], float]
+    ) -> None:
+        self._kube = kube
+        self._issuers = issuers
+        self._clock = clock
+        self._rests_until = float("-inf")
+
+    async def find_unfinished(self, over: Iterable[PartyRevocation], earliest: datetime) -> set[str] | None:
+        """Return the names of the revocations that have work left, of these, whose time is over.
+
+        `earliest`: the earliest time that it can be. None: grants were listed a moment ago, so ask again later. Raises
+        `RefusedError` and `UnreachableError`.
+        """
+        begun, oldest = self._clock(), (earliest - _LONGEST_WAIT).timestamp()
+        if begun < self._rests_until:
+            return None
+        finished = Revocations(self._issuers)
+        for number, one in enumerate(over):
+            if one.until > oldest:
+                finished.put(_as_of_its_end(one))
+            if number % _SLICE == _SLICE - 1:
+                await asyncio.sleep(0)
+        found: set[str] = set()
+
+        def look_at(grant: Object) -> Object:
+            # Each that has work in the grant, not the strictest alone. One that was found is looked for no more.
+            while finished and (one := unfinished_revocation(grant, finished, earliest)) is not None:
+                finished.remove(one.name)
+                found.add(one.name)
+            return {}
+
+        if finished:
+            await self._kube.list(GRANTS_PATH, reduce=look_at)
+            self._rests_until = begun + (self._clock() - begun) * _REST
+        return found
+
+
+def _as_of_its_end(one: PartyRevocation) -> PartyRevocation:
+    """Return a revocation as it stood at its `until`: a hold ends the grants of before that, and has no later ones.
+
+    Otherwise anyone who writes one grant after the other could keep somebody stopped.
+    """
+    return replace(one, hold=False, issued_before=one.until + MAX_SKEW) if one.hold else one
