@@ -19,6 +19,7 @@ ASSERTED: Final = "asserted"
 """The issuer of parties that only the enforcer asserts."""
 MAX_UID: Final = 128
 """What a grant can hold, in characters."""
+_HASHED: Final = "sha256:"
 _SEPARATOR: Final = "\x00"
 
 
@@ -83,10 +84,20 @@ def of_asserted(kind: str, name: str) -> frozenset[Key]:
 def uid_of(issuer: str, name: str) -> str:
     """Return the uid of whom no API server knows: `<issuer>#<name>`, hashed where a grant could not hold it."""
     uid = f"{issuer}#{name}"
-    return uid if len(uid) <= MAX_UID else "sha256:" + hashlib.sha256(uid.encode()).hexdigest()
+    return uid if len(uid) <= MAX_UID else _HASHED + hashlib.sha256(uid.encode()).hexdigest()
 
 
-def issuer_of(uid: str, name: str) -> str | None:
-    """Return the issuer that `uid_of` was given for this name; None where the uid is another's, or hashed."""
+def issuer_of(uid: str, name: str, known: Iterable[str] = ()) -> str | None:
+    """Return the issuer that `uid_of` was given for this name; None where the uid is another's.
+
+    A hashed uid is that of one of the `known` issuers, or None.
+    """
     issuer = uid.removesuffix(f"#{name}")
-    return issuer if issuer and issuer != uid else None
+    if issuer and issuer != uid:
+        return issuer
+    return next((one for one in known if uid_of(one, name) == uid), None) if is_hashed(uid) else None
+
+
+def is_hashed(uid: str) -> bool:
+    """Tell whether a uid does not say its issuer, as its name is too long. No API server makes such a uid."""
+    return uid.startswith(_HASHED)

@@ -9,7 +9,7 @@ issuer.
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
 from heapq import heapify, heappop, heappush
 from itertools import combinations
@@ -29,6 +29,8 @@ NAME_PREFIX: Final = "r-"
 _DIGEST_BYTES: Final = 16
 _ANY: Final = "*"
 """Stands for every issuer. No issuer has this name."""
+UNLISTED: Final = "?"
+"""Stands for an issuer that the issuers file does not have. No issuer has this name."""
 _SID: Final = "sid"
 _EMAIL: Final = "email"
 _USERNAME: Final = "username"
@@ -164,6 +166,11 @@ class Revocations:
             issuer: pattern for issuer, one in self._templates.items() if (pattern := one.pattern()) is not None
         }
 
+    @property
+    def issuers(self) -> Collection[str]:
+        """The issuers of people, as the issuers file has them."""
+        return self._templates.keys()
+
     def __len__(self) -> int:
         return len(self._all)
 
@@ -233,6 +240,8 @@ class Revocations:
         keys: set[Hashable] = set()
         if not match:
             keys.add(("everybody", issuer))
+            if issuer != CLUSTER and issuer not in self._templates:
+                keys.add(("everybody", UNLISTED))
         shape, folded = _shape(revocation), [(member, _folded(member, value)) for member, value in match]
         for size in range(1, len(folded) + 1):
             keys.update(("token", issuer, shape, known) for known in combinations(folded, size))
@@ -241,6 +250,8 @@ class Revocations:
                 continue
             has_case, name = _has_case(member, value), _folded(member, value)
             keys.add(("name", issuer, has_case, name))
+            if member == _USERNAME:
+                keys.add((_USERNAME, issuer, has_case, name))
             # A service account is the cluster's, whatever another issuer says.
             if issuer == CLUSTER or not name.startswith(SERVICE_ACCOUNT_PREFIX):
                 keys.add(("name", _ANY, has_case, name))
@@ -305,24 +316,27 @@ class Revocations:
                 yield self._strictest(("token", issuer, shape, pairs))
 
     def of_name(self, issuer: str | None, name: str, username: str | None = None) -> PartyRevocation | None:
-        """Return the strictest revocation of whom an issuer calls so. `issuer` None: it is not known which."""
+        """Return the strictest revocation of whom an issuer calls so.
+
+        `issuer` None: it is not known which. `UNLISTED`: any that the issuers file does not have.
+        """
         if not name:
             return None
-        where = issuer or _ANY
+        vouching = issuer or _ANY
+        where = _ANY if vouching == UNLISTED else vouching
         if name.startswith(SERVICE_ACCOUNT_PREFIX):
-            where = CLUSTER
+            where = vouching = CLUSTER
         elif issuer is not None and username is None and (template := self._templates.get(issuer)) is not None:
             username = template.username(name)
         found = [
             self._strictest(("everybody", _ANY)),
-            self._strictest(("everybody", where)),
+            self._strictest(("everybody", vouching)),
             self._strictest(("name", where, True, name)),
             self._strictest(("name", where, False, name.lower())),
         ]
         if username is not None:
-            found.append(
-                self._strictest(("name", CLUSTER, _has_case(_USERNAME, username), _folded(_USERNAME, username)))
-            )
+            known = (_has_case(_USERNAME, username), _folded(_USERNAME, username))
+            found += [self._strictest(("name", CLUSTER, *known)), self._strictest((_USERNAME, where, *known))]
         if where == _ANY:
             found.append(self.of_reviewer(name))
         return _strictest_of(found)

@@ -128,7 +128,8 @@ def names_name(one: PartyRevocation, party: Party) -> bool:
         return (cluster and (same or not one.match)) or by_username
     if party.issuer is None:
         return same or by_username or names_reviewer(one, party.id)
-    return (one.issuer == party.issuer and (same or not one.match)) or by_username
+    of_issuer = one.issuer == party.issuer and (same or not one.match or is_same(username, match.get("username", "")))
+    return of_issuer or by_username
 
 
 def expected(held: list[PartyRevocation], party: Party, *, shown: bool) -> bool:

@@ -8,6 +8,7 @@ from bailiwick_engine.keys import (
     Key,
     entity,
     group,
+    is_hashed,
     issuer_of,
     label,
     service_account,
@@ -45,6 +46,16 @@ def test_a_uid_that_a_grant_could_not_hold_is_hashed() -> None:
 )
 def test_a_uid_tells_the_issuer_of_its_own_name_alone(uid: str, name: str, issuer: str | None) -> None:
     assert issuer_of(uid, name) == issuer
+
+
+def test_a_hashed_uid_is_that_of_one_of_the_issuers_that_there_are() -> None:
+    name = "n" * MAX_UID
+    hashed = uid_of("corp", name)
+    assert issuer_of(hashed, name, ("partner", "corp")) == "corp"
+    assert issuer_of(hashed, name, ("partner",)) is None
+    assert issuer_of(hashed, name + "m", ("partner", "corp")) is None
+    assert issuer_of("0b1a", name, ("partner", "corp")) is None
+    assert (is_hashed(hashed), is_hashed("corp#n"), is_hashed("0b1a")) == (True, False, False)
 
 
 @pytest.mark.parametrize(
