@@ -41,7 +41,12 @@ def problem_of(template: str) -> str | None:
         return "contains a brace that encloses no claim"
     if not _PLACE.search(template):
         return "names no claim, so all people would be the same user; name one, for example oidc:{sub}"
-    return "is reserved for system: users" if template.startswith(_SYSTEM) else None
+    return "is reserved for system: users" if is_reserved(template) else None
+
+
+def is_reserved(name: object) -> bool:
+    """Tell whether a name is the cluster's to give: that of a service account or of a part of it, never a person's."""
+    return isinstance(name, str) and name.startswith(_SYSTEM)
 
 
 def claims_of(template: str) -> frozenset[str]:
@@ -54,7 +59,7 @@ def fill_template(template: str, claims: Mapping[str, str]) -> str | None:
     if not claims_of(template) <= claims.keys():
         return None
     username = _PLACE.sub(lambda place: claims[place[1]], template)
-    return None if username.startswith(_SYSTEM) else username
+    return None if is_reserved(username) else username
 
 
 @dataclass(frozen=True, slots=True)

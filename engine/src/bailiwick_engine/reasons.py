@@ -26,6 +26,7 @@ class Reason(StrEnum):
     POLICY_OUTDATED = "policy_outdated"
     ENDPOINT_UNCONFIGURED = "endpoint_unconfigured"
     IDENTITY_INVALID = "identity_invalid"
+    IDENTITY_RESERVED = "identity_reserved"
     IDENTITY_UNVERIFIABLE = "identity_unverifiable"
     AUDIENCE_MISMATCH = "audience_mismatch"
     POSSESSION_UNPROVEN = "possession_unproven"
@@ -169,6 +170,13 @@ EXPLAINED: Final[dict[Reason, ReasonRow]] = {
     Reason.IDENTITY_INVALID: unproven_row(
         sentence="The subject is not proven. Send its current token in context.evidence.subject_token.",
         when="The subject's token is missing or invalid, or belongs to a different subject from the one in the body.",
+    ),
+    Reason.IDENTITY_RESERVED: unproven_row(
+        sentence="A person's name must not begin with system:. Choose another claim by claims.name of the issuer.",
+        when=(
+            "The claim that names a person, in a token or in an inner `act`, begins with `system:`. Or the enforcement"
+            " point names a subject of type `user` so. The person could be taken for a service account."
+        ),
     ),
     Reason.IDENTITY_UNVERIFIABLE: ReasonRow(
         sentence=(

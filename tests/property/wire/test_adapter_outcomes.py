@@ -210,7 +210,7 @@ def test_a_proxy_is_told_200_of_what_is_allowed_and_else_401_or_403_and_why(
     assert said["detail"].startswith(drawn.sentence)
     assert said["evaluation_id"] == answer.header(replies.EVALUATION) == "eval_x"
     unproven = verdict.reason in {
-        *(Reason.IDENTITY_INVALID, Reason.AUDIENCE_MISMATCH),
+        *(Reason.IDENTITY_INVALID, Reason.IDENTITY_RESERVED, Reason.AUDIENCE_MISMATCH),
         *(Reason.POSSESSION_UNPROVEN, Reason.TOKEN_LIFETIME_EXCEEDED),
     }
     assert (answer.status == 401) is unproven

@@ -43,6 +43,7 @@ OF_THE_DECISION_POINT: Final = {Reason.APPROVAL_THROTTLED, Reason.RECORD_FAILED}
 # Those that a subject brings along who is not proven.
 OF_THE_IDENTITY: Final = {
     Reason.IDENTITY_INVALID,
+    Reason.IDENTITY_RESERVED,
     Reason.IDENTITY_UNVERIFIABLE,
     Reason.AUDIENCE_MISMATCH,
     Reason.POSSESSION_UNPROVEN,

@@ -4,6 +4,7 @@ Holds: no party is taken for one that this endpoint could not have authenticated
 """
 
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX, ServiceAccountName
+from bailiwick_api.usernames import is_reserved
 from bailiwick_cli.policytest.model import PartyFixture
 from bailiwick_engine import keys
 from bailiwick_engine.call import Party, PodWorkload
@@ -33,6 +34,7 @@ def party_of(fixture: PartyFixture, settings: CompiledSettings) -> Party:
 def asserted_party(kind: str, name: str, settings: CompiledSettings, properties: dict[str, object] | None) -> Party:
     """Return the subject of an AuthZEN request. Raises `UnknownPartyError`."""
     if settings.asserted:
+        _check_name("id", kind, name)
         return Party(kind, name, keys.uid_of(ASSERTED, name), properties=properties, issuer=None)
     if kind != SERVICE_ACCOUNT or ServiceAccountName.parse(name) is None:
         raise UnknownPartyError(
@@ -80,6 +82,7 @@ def _account(fixture: PartyFixture, spelled: str, settings: CompiledSettings) ->
 
 def _user(fixture: PartyFixture, spelled: str, settings: CompiledSettings) -> Party:
     issuer, name = _split_issuer(spelled, settings)
+    _check_name("user", USER, name)
     groups: list[str] = []
     for index, group in enumerate(fixture.groups):
         vouching, _, of_issuer = group_of(group)
@@ -123,10 +126,17 @@ def _split_issuer(spelled: str, settings: CompiledSettings) -> tuple[str, str]:
     return next(iter(known))
 
 
+def _check_name(member: str, kind: str, name: str) -> None:
+    """Raise `UnknownPartyError` for a person whose name the decision point refuses."""
+    if kind == USER and is_reserved(name):
+        raise UnknownPartyError(member, f"{name} begins with system:, as no person's name does")
+
+
 def _entity(fixture: PartyFixture, spelled: str, settings: CompiledSettings) -> Party:
     kind, _, name = spelled.partition("/")
     if not (kind and name):
         raise UnknownPartyError("entity", "must be TYPE/ID")
     if not is_accepted(settings, None):
         raise UnknownPartyError("entity", "the endpoint takes subjects by their tokens: use serviceAccount or user")
+    _check_name("entity", kind, name)
     return Party(kind, name, keys.uid_of(ASSERTED, name), properties=fixture.properties, issuer=None)

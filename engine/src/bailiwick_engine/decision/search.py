@@ -13,6 +13,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from bailiwick_api.usernames import is_reserved
 from bailiwick_engine import keys
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.call import Action, Call, Json, Party, UnprovenParty
@@ -223,7 +224,8 @@ def _of_type(endpoint: CompiledEndpoint, call: Call, spelled: tuple[str, ...]) -
 def _subjects(endpoint: CompiledEndpoint, call: Call, name: str) -> Iterator[Call]:
     """Yield the call for every subject of this name: of each issuer, or on the enforcer's word."""
     settings, wanted, properties = endpoint.settings, _type(call), _properties(call)
-    if settings is None:
+    # A policy can name a person so, and no evaluation can be about one.
+    if settings is None or (wanted == USER and is_reserved(name)):
         return
     if settings.asserted:
         yield replace(call, subject=Party(wanted, name, "", {}, properties, issuer=None))

@@ -12,7 +12,7 @@ from typing import Final
 
 from bailiwick_api.kinds.approvalgrant import Actor, Request, ResolvedNames as GrantResolved
 from bailiwick_api.kinds.matches import RESOURCE_ID_PATTERN
-from bailiwick_api.usernames import UsernameTemplate
+from bailiwick_api.usernames import UsernameTemplate, is_reserved
 from bailiwick_engine import keys
 from bailiwick_engine.approval.gates import Gate, join_gates, plain_steps, unmeetable
 from bailiwick_engine.decision.justification import reason_problem
@@ -235,6 +235,8 @@ def _subject_uid(request: Request, known: ResolutionInput) -> str:
     elif subject.type != USER:
         # As the decision point spells it for everyone whom an issuer vouches for.
         raise _UnfitError(f"spec.request.subject.type is {subject.type}: it must be {SERVICE_ACCOUNT} or {USER}")
+    elif is_reserved(subject.id):
+        raise _UnfitError(f"{subject.id} begins with system:, as no person's name does: see spec.request.subject.type")
     elif stated is None or keys.issuer_of(stated, subject.id) is None:
         raise _UnfitError(f"spec.request.subject.uid must have the form <issuer>#{subject.id}")
     else:

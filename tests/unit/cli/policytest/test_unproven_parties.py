@@ -33,6 +33,8 @@ THERE: Final = '"resource": {"type": "t", "id": "i"}}, "expected": false}]}'
         (CORP, "user: corp/alice, groups: [corp/]", "subjects.agent.groups[0]: must be corp/NAME"),
         (CORP, "user: alice@corp, workload: {images: [a]}", "subjects.agent.workload: only a serviceAccount"),
         (ASSERTED, "user: alice@corp", "the endpoint takes subjects on the enforcer's word: use entity"),
+        (CORP, "user: 'corp/system:masters'", "subjects.agent.user: system:masters begins with system:"),
+        (ASSERTED, "entity: 'user/system:masters'", "subjects.agent.entity: system:masters begins with system:"),
         (ASSERTED, "entity: alice", "subjects.agent.entity: must be TYPE/ID"),
         (
             CORP,

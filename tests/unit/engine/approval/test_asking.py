@@ -155,6 +155,7 @@ class TestAnEnforcer:
         "reason",
         [
             Reason.IDENTITY_INVALID,
+            Reason.IDENTITY_RESERVED,
             Reason.IDENTITY_UNVERIFIABLE,
             Reason.AUDIENCE_MISMATCH,
             Reason.POSSESSION_UNPROVEN,

@@ -183,6 +183,14 @@ class TestSubjects:
         assert self.search(on, SOMEONE) == (["alice", "bob"], False)
         assert self.search(on) == ([username("a")], False)
 
+    def test_are_no_people_whose_names_are_the_clusters_to_give(self) -> None:
+        one = {"name": "one", "user": {"issuer": "corp", "name": "system:masters"}}
+        on = identified(allow(subjects=["carol", "one"]), subjects=[person("carol"), one], issuers=["corp"])
+        assert self.search(on, SOMEONE) == (["carol"], False)
+        entity = {"name": "e", "entity": {"type": "user", "ids": ["bob", AGENT]}}
+        on = identified(allow(subjects=["e"]), subjects=[entity], verification="Asserted")
+        assert self.search(on, SOMEONE) == (["bob"], False)
+
     def test_are_not_entities_where_a_token_is_asked_for(self) -> None:
         entity = {"name": "e", "entity": {"type": "user", "ids": ["alice"]}}
         on = identified(allow(subjects=["e"]), subjects=[entity], issuers=["corp"])

@@ -262,7 +262,7 @@ class TestAttested:
     @pytest.mark.parametrize(
         "reason",
         [
-            *("identity_invalid", "identity_unverifiable", "audience_mismatch"),
+            *("identity_invalid", "identity_reserved", "identity_unverifiable", "audience_mismatch"),
             *("possession_unproven", "token_lifetime_exceeded"),
         ],
     )

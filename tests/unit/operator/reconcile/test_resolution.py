@@ -352,6 +352,11 @@ UNFIT: Final = [
         why="serviceAccount or user",
     ),
     Unfit(
+        "a person with the name of an account",
+        {"subject": {"type": "user", "id": AGENT, "uid": uid_of("corp", AGENT)}},
+        why="begins with system:",
+    ),
+    Unfit(
         "a person without a uid",
         {"subject": {"type": "user", "id": CAROL}},
         {"subjects": ["carol"]},

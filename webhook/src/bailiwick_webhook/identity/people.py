@@ -2,6 +2,7 @@
 
 Holds: a person has one name, whether a token is theirs or they stand within another's chain (`chain`). What decides
 about somebody is read whole or the token is refused: a group that cannot be read might be one that a Deny rule names.
+No person's name begins with `system:`: revocations and grants tell a service account by its name.
 The API server's name is only used to keep people from approving for themselves; where it is not certain there is none.
 """
 
@@ -27,9 +28,11 @@ def subject_of(
     groups_claim: str,
     template: str | None,
 ) -> Party | None:
-    """Return the person whom verified claims speak of; None where their name or groups cannot be read."""
+    """Return the person whom verified claims speak of; None where their name or groups cannot be read or taken."""
     name, groups = claims.get(name_claim), _groups(claims, groups_claim)
-    if not readable(name) or groups is None or (name_claim == _EMAIL and not _email_verified(claims)):
+    if not readable(name) or usernames.is_reserved(name) or groups is None:
+        return None
+    if name_claim == _EMAIL and not _email_verified(claims):
         return None
     return Party(
         USER,
@@ -59,6 +62,11 @@ def person_of(
         groups_claim=mapping.groups,
         template=mapping.kubernetes_username,
     )
+
+
+def has_reserved_name(issuer: IssuerConfig, claims: Mapping[str, Any]) -> bool:
+    """Tell whether `person_of` refuses these claims because the name in them is the cluster's to give."""
+    return usernames.is_reserved(claims.get(issuer.claims.name))
 
 
 def readable(name: object) -> TypeGuard[str]:

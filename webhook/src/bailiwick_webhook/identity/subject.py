@@ -13,8 +13,9 @@ import msgspec
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_api.usernames import is_reserved
 from bailiwick_engine.call import Json, Party, PodWorkload, ServiceAccount, UnprovenParty
-from bailiwick_engine.keys import ASSERTED, CLUSTER, SERVICE_ACCOUNT, uid_of
+from bailiwick_engine.keys import ASSERTED, CLUSTER, SERVICE_ACCOUNT, USER, uid_of
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.reasons import Reason
 from bailiwick_process.jwt.claims import audience_matches
@@ -24,7 +25,7 @@ from bailiwick_webhook.identity.chain import ActorClaim
 from bailiwick_webhook.identity.jwt.issuers import Issuer, Issuers
 from bailiwick_webhook.identity.jwt.tokencache import TokenCache
 from bailiwick_webhook.identity.jwt.verifier import RefusedToken, VerifiedClaims
-from bailiwick_webhook.identity.people import person_of
+from bailiwick_webhook.identity.people import has_reserved_name, person_of
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 from bailiwick_webhook.identity.workloads import Workloads
 from bailiwick_webhook.steps import Need, Step, then
@@ -225,6 +226,8 @@ def asserted(claimed: ClaimedSubject) -> Parties:
     said = chain.chain_of(claimed.properties or {})
     if said is None or (claimed.actor_token is not None and not said):
         return _unproven(Reason.DELEGATION_INVALID)
+    if claimed.type == USER and is_reserved(claimed.id):
+        return _unproven(Reason.IDENTITY_RESERVED)
     subject = Party(claimed.type, claimed.id, uid_of(ASSERTED, claimed.id), {}, claimed.properties, issuer=None)
     return Parties(subject, tuple(chain.on_word(act) for act in said))
 
@@ -238,6 +241,8 @@ def _named_person(
         return UnprovenParty(verified.reason)
     if not audience_matches(verified.claims, issuer.audiences(settings.audiences)):
         return UnprovenParty(Reason.AUDIENCE_MISMATCH)
+    if has_reserved_name(issuer.config, verified.claims):
+        return UnprovenParty(Reason.IDENTITY_RESERVED)
     person = person_of(issuer.config, verified.claims, claimed.properties)
     if person is None or not claimed.is_named(person.type, person.id):
         return UnprovenParty(Reason.IDENTITY_INVALID)

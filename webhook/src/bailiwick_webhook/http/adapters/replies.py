@@ -52,7 +52,7 @@ _PLAIN: Final = ":@/._~+=,-"
 # For want of a credential that proves somebody.
 _UNPROVEN: Final = frozenset(
     {
-        *(Reason.IDENTITY_INVALID, Reason.AUDIENCE_MISMATCH),
+        *(Reason.IDENTITY_INVALID, Reason.IDENTITY_RESERVED, Reason.AUDIENCE_MISMATCH),
         *(Reason.POSSESSION_UNPROVEN, Reason.TOKEN_LIFETIME_EXCEEDED),
     }
 )
