@@ -4,7 +4,7 @@ A grant holds the uid of a person as the hash of issuer and name where both toge
 around that length, on both sides of it.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from hypothesis import example, given, settings as hypothesis, strategies as st
 
@@ -38,7 +38,7 @@ def person(issuer: str, name: str) -> Party:
     return found
 
 
-def ends(known: dict[str, UsernameTemplate] | None, party: Party, *, hold: bool, issuer: str, **match: str) -> bool:
+def ends(known: dict[str, UsernameTemplate] | None, party: Party, *, hold: bool, issuer: str, **match: Any) -> bool:  # noqa: ANN401 - members of a revocation
     """Tell whether a revocation ends a grant of a party from before, where it refuses its token of before."""
     index = in_force(revocation(issuer=issuer, hold=hold, **match), templates=known)
     raw = opened_grant("crm", subject={"type": party.type, "id": party.id, "uid": party.uid})

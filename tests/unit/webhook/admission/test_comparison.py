@@ -139,7 +139,7 @@ def test_a_change_that_lets_no_call_further_says_nothing(new: Object | None, old
 
 
 def test_gates_that_become_one_are_told_where_another_party_or_policy_may_have_more() -> None:
-    two = [{"name": name, "kind": "Human", "count": 1} for name in ("one", "two")]
+    two: list[Object] = [{"name": name, "kind": "Human", "count": 1} for name in ("one", "two")]
     old = of(*(gated_rule(step["name"], approval={"steps": [step]}) for step in two))
     (line,) = told(of(gated_rule("one", approval={"steps": two})), old)
     assert line == f"may permit more calls (rule one, changed): Approval to Approval (fewer rules): {EXPORTS}"

@@ -27,7 +27,8 @@ ASSERTED: Final = endpoint(asserted=True)
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_token_that_names_a_person_so_proves_nobody(tmp_path: Path, name: str, claim: str) -> None:
     world = World(tmp_path, claims={"name": claim})
-    token = person_token(**{claim: name})
+    claims: dict[str, Any] = {claim: name}
+    token = person_token(**claims)
     # Also where nothing but the token names the subject, as behind a proxy.
     for kind, said in (("user", name), ("serviceAccount", name), ("", "")):
         assert reason_of(await world.verify(token, kind=kind, name=said)) == RESERVED
