@@ -105,9 +105,7 @@ def tally(
         counts = counted is None or review.reviewer in counted
         if review.decision == "Deny":
             (denials if counts else uncounted).append(review.reviewer)
-        elif not counts:
-            continue
-        elif step.signature is None or is_signed(review, step):
+        elif counts and (step.signature is None or is_signed(review, step)):
             voices.setdefault(fold_case(review.reviewer), review)
     return Quorum(
         steps=tuple(

@@ -76,6 +76,12 @@ class TestAReview:
     def test_of_a_person_is_one_by_the_names_of_the_installation(self) -> None:
         assert counts(request(ANYBODY), says("oidc:carol"), says("dave"), person="oidc:") == [1]
 
+    def test_counts_for_nothing_in_a_signed_step_where_no_signature_is_verified(self) -> None:
+        assert counts(request({**ANYBODY, "signature": "Key"}, MACHINE), says("carol"), says(ROBOT, "machine")) == [
+            0,
+            1,
+        ]
+
     @pytest.mark.invariant(1)
     def test_of_somebody_barred_counts_for_nothing(self) -> None:
         barred = frozenset({"carol"})
