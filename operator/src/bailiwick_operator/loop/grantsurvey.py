@@ -2,12 +2,14 @@
 
 Standing: over `reconcile.approvalgrant`, which says what a revocation does to a grant; `revocations` and `signals` ask
 before they delete an object. Holds: the grants are listed after the time of the question, as a watch may be late, and
-what was written before may still come by it. No object stays for longer than a grant of before can be used.
+what was written before may still come by it. No object stays for longer than a grant of before can be used. Thousands
+of revocations that name one subject hold up nothing else in the loop.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 
 from msgspec.structs import replace
@@ -16,12 +18,14 @@ from bailiwick_api.serverclock import MAX_SKEW
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine.revocations import PartyRevocation, Revocations
 from bailiwick_operator.kube import GRANTS_PATH, Object, OperatorClient
-from bailiwick_operator.reconcile.approvalgrant import unfinished_revocation
+from bailiwick_operator.reconcile.approvalgrant import unfinished_revocations
 from bailiwick_operator.reconcile.retention import LONGEST_LIFE
 
 _REST: Final = 20.0
-"""A survey takes a twentieth of the time at most, however many grants there are."""
+"""A survey takes a twentieth of the time at most, however many grants there are, and also where it fails."""
 _SLICE: Final = 200
+_AT_ONCE: Final = 50
+"""So many revocations of one grant are looked for at once. A page has hundreds of grants, and is read in one go."""
 _LONGEST_WAIT: Final = LONGEST_LIFE + timedelta(seconds=2 * MAX_SKEW)
 """After this no grant of before can be used. Its creation and its deadline are by other clocks."""
 
@@ -53,18 +57,36 @@ class GrantSurvey:
             if number % _SLICE == _SLICE - 1:
                 await asyncio.sleep(0)
         found: set[str] = set()
+        # Few, since what was found is looked for no more.
+        more: list[Iterator[PartyRevocation]] = []
 
         def look_at(grant: Object) -> Object:
-            # Each that has work in the grant, not the strictest alone. One that was found is looked for no more.
-            while finished and (one := unfinished_revocation(grant, finished, earliest)) is not None:
-                finished.remove(one.name)
-                found.add(one.name)
+            work = unfinished_revocations(grant, finished, earliest)
+            if finished and _take(work, finished, found) == _AT_ONCE:
+                more.append(work)
             return {}
 
         if finished:
-            await self._kube.list(GRANTS_PATH, reduce=look_at)
-            self._rests_until = begun + (self._clock() - begun) * _REST
+            try:
+                await self._kube.list(GRANTS_PATH, reduce=look_at)
+                for work in more:
+                    taken = _AT_ONCE
+                    while taken == _AT_ONCE:
+                        await asyncio.sleep(0)
+                        taken = _take(work, finished, found)
+            finally:
+                # A list can also fail after its last page but one, each time.
+                self._rests_until = begun + (self._clock() - begun) * _REST
         return found
+
+
+def _take(work: Iterator[PartyRevocation], finished: Revocations, found: set[str]) -> int:
+    """Move the next few that have work to `found`, each and not the strictest alone. Return how many they are."""
+    before = len(found)
+    for one in islice(work, _AT_ONCE):
+        finished.remove(one.name)
+        found.add(one.name)
+    return len(found) - before
 
 
 def _as_of_its_end(one: PartyRevocation) -> PartyRevocation:

@@ -5,7 +5,7 @@ written by hand is resolved first (`resolution`): until its status says what its
 counts, and a review that came before never will.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -103,23 +103,31 @@ def unresolved_request(grant: Object) -> Request | None:
     return _read(grant).spec.request
 
 
-def unfinished_revocation(grant: Object, revocations: Revocations, earliest: datetime) -> PartyRevocation | None:
-    """Return a revocation that has yet to end this grant, or to refuse an Approve in it; None where none has.
+def unfinished_revocations(grant: Object, revocations: Revocations, earliest: datetime) -> Iterator[PartyRevocation]:
+    """Yield the revocations that have yet to end this grant, or to refuse an Approve in it.
 
-    `earliest`: the earliest time that it can be. A grant that no decision point uses any more awaits none, whatever its
-    status says.
+    The caller removes each from `revocations` before it asks for the next: thousands can name one subject, and the
+    grant is read once for all of them. `earliest`: the earliest time that it can be. A grant that no decision point
+    uses any more awaits none, whatever its status says.
     """
     if (grant.get("status") or {}).get("phase") in TERMINAL_PHASES or is_canary(grant):
-        return None
+        return
     try:
         model = _read(grant)
     except UnreadableGrantError:
-        return None
+        return
     request, status = model.spec.request, model.status or ApprovalGrantStatus()
     # The window is taken from now: there may be no such time as the deadline and the window together.
     if earliest - timedelta(seconds=request.window_seconds) >= request.pending_until_time:
-        return None
+        return
     created = parse_time(grant["metadata"]["creationTimestamp"])
+    while (one := _unfinished(model, status, revocations, created)) is not None:
+        yield one
+
+
+def _unfinished(
+    model: ApprovalGrant, status: ApprovalGrantStatus, revocations: Revocations, created: datetime
+) -> PartyRevocation | None:
     ending = _revocation(model, status, revocations, created)
     if ending is not None:
         return ending

@@ -185,7 +185,7 @@ def test_a_revocation_has_no_work_left_once_a_grant_was_judged_under_it(
     index = in_force(*held)
     observed = GrantObservation(True, INSTALLATION.is_person, revocations=index)
     after = applied(body, approvalgrant.reconcile(body, observed, now))
-    assert approvalgrant.unfinished_revocation(after, index, now) is None
+    assert next(approvalgrant.unfinished_revocations(after, index, now), None) is None
     # From then on it is as if the object were still there.
     alone = applied(after, reconciled(after, now=now))
     under = applied(after, approvalgrant.reconcile(after, observed, now))
