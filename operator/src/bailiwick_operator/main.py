@@ -46,7 +46,6 @@ from bailiwick_operator.kube import (
 )
 from bailiwick_operator.loop.clock import Clock, SkewMonitor
 from bailiwick_operator.loop.events import Events
-from bailiwick_operator.loop.grantsurvey import GrantSurvey
 from bailiwick_operator.loop.inventory import Inventory, Ticks
 from bailiwick_operator.loop.status import Writer
 from bailiwick_operator.loop.waitlist import WaitList
@@ -300,7 +299,7 @@ def _leader(  # noqa: PLR0913, PLR0917 - all that the parts are made with
         notifier,
         sweeper,
         keep,
-        SignalReceivers(settings.signals, kube, clock, GrantSurvey(kube, settings.issuers, clock.monotonic)),
+        SignalReceivers(settings.signals, kube, clock, settings.issuers),
         coverage,
     )
 

@@ -4,11 +4,12 @@ Standing: what `main` starts for a leader. Holds: an issuer that does not answer
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Final
 
 from bailiwick_api.issuers import IssuerConfig
+from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_operator.kube import OperatorClient
 from bailiwick_operator.loop.clock import Clock
 from bailiwick_operator.loop.grantsurvey import GrantSurvey
@@ -23,12 +24,24 @@ from bailiwick_process.jwt.keyset import KeySet
 
 
 class SignalReceivers:
-    """Lives in the main loop. `configs`: the issuers of the installation's file."""
+    """Lives in the main loop. `configs`: the issuers of the installation's file.
+
+    `issuers`: how the API server names the people of each.
+    """
 
     def __init__(
-        self, configs: Iterable[IssuerConfig], kube: OperatorClient, clock: Clock, survey: GrantSurvey
+        self,
+        configs: Iterable[IssuerConfig],
+        kube: OperatorClient,
+        clock: Clock,
+        issuers: Mapping[str, UsernameTemplate] | None,
     ) -> None:
-        made = [_receiver(config, kube, clock, survey) for config in configs if config.signals is not None]
+        made = [
+            # A survey for each: those of one issuer must not have another's rest go by without any.
+            _receiver(config, kube, clock, GrantSurvey(kube, issuers, clock.monotonic))
+            for config in configs
+            if config.signals is not None
+        ]
         self._receivers: Final = tuple(receiver for receiver, _ in made)
         self._stores: Final = tuple(store for _, store in made)
 

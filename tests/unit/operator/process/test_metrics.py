@@ -24,7 +24,6 @@ from bailiwick_operator.histories.sweeper import HistorySweeper
 from bailiwick_operator.keys import KeyKeeper
 from bailiwick_operator.loop.clock import SkewMonitor
 from bailiwick_operator.loop.events import Events
-from bailiwick_operator.loop.grantsurvey import GrantSurvey
 from bailiwick_operator.loop.inventory import Ticks
 from bailiwick_operator.loop.status import Writer
 from bailiwick_operator.loop.waitlist import WaitList
@@ -95,7 +94,7 @@ def leading() -> tuple[Metrics, Leader]:
     skew = SkewMonitor(clock, tell=lambda _told: None, agree_again=lambda: None)
     sweeper = HistorySweeper(api.client, clock)
     keep = KeepWatch(api.client, INSTALLATION, cast("Any", None), interval=60)
-    signals = SignalReceivers([CORP], api.client, clock, GrantSurvey(api.client, None, clock.monotonic))
+    signals = SignalReceivers([CORP], api.client, clock, None)
     coverage = CoverageCounter(CoverageSettings(), cast("Any", None), namespace="", timeout=1, now=lambda: 0.0)
     coverage.counts = CoverageCounts(dict.fromkeys(CoverageCode, 2), dict.fromkeys(CoverageCode, 1), 60.0)
     leader = Leader(

@@ -1,6 +1,8 @@
 """What signals took is given back only once its time is certainly over at the API server."""
 
+import copy
 from datetime import timedelta
+from itertools import count
 from typing import Final
 
 import pytest
@@ -53,7 +55,7 @@ class SignalTimesWorld:
     @property
     def store(self) -> SignalStore:
         """A new store, as the operator makes it."""
-        (store,) = SignalReceivers([CONFIG], self.server.kube, self.clock, self.server.survey)._stores
+        (store,) = SignalReceivers([CONFIG], self.server.kube, self.clock, None)._stores
         return store
 
     async def arrive(self, ago: float, *, hold: bool) -> None:
@@ -141,3 +143,25 @@ async def test_what_has_served_is_tidied_away_once_the_grants_that_it_ends_have_
     now.server.grants = [living | {"status": {"phase": "Withdrawn"}}]
     await now.store.tidy()
     assert now.server.objects == {}
+
+
+async def test_what_stays_of_one_issuer_keeps_nothing_of_another_from_being_tidied_away() -> None:
+    now = SignalTimesWorld()
+    now.server = await kept_for_an_ended_hold(SPARE + 2)
+    of_partner = copy.deepcopy(next(iter(now.server.objects.values())))
+    of_partner["metadata"]["name"] = "r-partner"
+    of_partner["spec"]["issuer"] = "partner"
+    now.server.objects["r-partner"] = of_partner
+    living = grant(
+        subject={"type": "user", "id": "dave", "uid": "corp#dave"}, pendingUntilTime=stamp(moment(NOW + 3600))
+    )
+    living["metadata"]["creationTimestamp"] = stamp(moment(NOW - 4 * 3600))
+    now.server.grants = [living]
+    # A clock by which every list takes a while.
+    seconds = count(1000.0, 0.1)
+    clock = ServerClock(lambda: NOW, lambda: next(seconds))
+    clock.record_answer(NOW, 1000.0)
+    partner = CONFIG.model_copy(update={"name": "partner"})
+    for store in SignalReceivers([CONFIG, partner], now.server.kube, Clock(clock), None)._stores:
+        await store.tidy()
+    assert [body["spec"]["issuer"] for body in now.server.objects.values()] == ["corp"]
