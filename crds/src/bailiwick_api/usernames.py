@@ -27,7 +27,15 @@ def has_case(name: str) -> bool:
 
 def fold_case(name: str) -> str:
     """Return a name as it is compared where one person must not pass for two."""
-    return name if has_case(name) else name.lower()
+    return name if has_case(name) else fold_address(name)
+
+
+def fold_address(address: str) -> str:
+    """Return an email address as it is compared.
+
+    As Unicode folds case: in lower case some letters stay two, such as a sigma by its place in the word.
+    """
+    return address.casefold()
 
 
 def is_among(name: str, others: Iterable[str]) -> bool:

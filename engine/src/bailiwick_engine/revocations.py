@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from bailiwick_api.kinds.subjectrevocation import MEMBERS, RevokedIdentity, SubjectRevocationSpec
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
-from bailiwick_api.usernames import UsernameTemplate, has_case
+from bailiwick_api.usernames import UsernameTemplate, fold_address, has_case
 from bailiwick_engine.call import Party
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
 
@@ -108,7 +108,7 @@ def _has_case(member: str, value: str) -> bool:
 
 def _folded(member: str, value: str) -> str:
     """Return a value as it is compared."""
-    return value if _has_case(member, value) else value.lower()
+    return value if _has_case(member, value) else fold_address(value)
 
 
 class _Bucket:
@@ -266,7 +266,7 @@ class Revocations:
         for username in filter(None, names):
             yield "reviewer", _has_case(_USERNAME, username), _folded(_USERNAME, username)
         if names[-1] is not None and template is not None and template.reads(_EMAIL):
-            yield "reviewer", False, names[-1].lower()
+            yield "reviewer", False, fold_address(names[-1])
 
     def refusal(self, party: Party, *, shown: bool) -> PartyRevocation | None:
         """Return the revocation that refuses a party; None where none does.
@@ -332,7 +332,7 @@ class Revocations:
             self._strictest(("everybody", _ANY)),
             self._strictest(("everybody", vouching)),
             self._strictest(("name", where, True, name)),
-            self._strictest(("name", where, False, name.lower())),
+            self._strictest(("name", where, False, fold_address(name))),
         ]
         if username is not None:
             known = (_has_case(_USERNAME, username), _folded(_USERNAME, username))
@@ -346,7 +346,7 @@ class Revocations:
         found = [
             self._strictest(("everybody", _ANY)),
             self._strictest(("reviewer", True, username)),
-            self._strictest(("reviewer", False, username.lower())),
+            self._strictest(("reviewer", False, fold_address(username))),
         ]
         if username.startswith(SERVICE_ACCOUNT_PREFIX):
             found.append(self._strictest(("everybody", CLUSTER)))

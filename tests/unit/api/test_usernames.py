@@ -13,6 +13,7 @@ from bailiwick_api.usernames import fold_case, is_among
         ("oidc:ann@corp.example", "oidc:ANN@CORP.EXAMPLE", True),
         ("OIDC:ann@corp.example", "oidc:ann@corp.example", True),
         ("oidc:élise@corp.example", "oidc:Élise@corp.example", True),
+        ("oidc:λδς.δ@corp.example", "oidc:ΛΔΣ.Δ@corp.example", True),
         ("oidc:ann@corp.example", "oidc:ann@other.example", False),
         ("carol", "carol", True),
         ("carol", "Carol", False),
@@ -32,3 +33,10 @@ def test_names_with_an_at_sign_are_one_in_any_case_of_their_ascii_letters(
     other = "".join(letter.swapcase() if letter.isascii() and data.draw(st.booleans()) else letter for letter in name)
     assert fold_case(name) == fold_case(other)
     assert fold_case(fold_case(name)) == fold_case(name)
+
+
+@given(st.characters().filter(lambda letter: letter != "\u0131"))
+def test_so_they_are_in_the_other_case_of_any_letter_but_the_dotless_i(letter: str) -> None:
+    # Its upper case is that of another letter: whose the address is, nobody can tell.
+    for other in (letter.upper(), letter.lower(), letter.title()):
+        assert fold_case(f"n{letter}.x@corp.example") == fold_case(f"n{other}.x@corp.example")

@@ -82,6 +82,16 @@ def test_an_email_is_compared_in_any_case() -> None:
     assert refused(held, person({"sub": "c1", "email": "carol@example.COM"}))
 
 
+@pytest.mark.parametrize(("written", "other"), [("λδς.δ@x.org", "ΛΔΣ.Δ@X.ORG"), ("ΛΔΣ.Δ@X.ORG", "λδς.δ@x.org")])
+def test_so_is_one_of_letters_that_have_two_lower_cases(written: str, other: str) -> None:
+    assert refused(revocations(revocation({"email": written})), person({"sub": "c1", "email": other}))
+    held = revocations(revocation({"email": written}), template="{email}")
+    assert refused(held, person({"sub": "c1", "email": other}, other))
+    assert held.of_reviewer(other)
+    by_name = revocations(revocation({"sub": written}))
+    assert refused(by_name, Party(USER, other, "asserted", issuer=None))
+
+
 def test_a_name_with_an_address_is_compared_as_an_email_is() -> None:
     held = revocations(revocation({"username": "oidc:carol@x.org"}, CLUSTER), template="oidc:{email}")
     assert refused(held, person({"sub": "c1", "email": "Carol@x.org"}, "oidc:Carol@x.org"))
