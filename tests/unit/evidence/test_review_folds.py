@@ -230,6 +230,21 @@ def test_a_use_with_fewer_reviews_than_its_step_needs_is_unsigned(
         assert needs in found.said
 
 
+@pytest.mark.invariant(30)
+@pytest.mark.parametrize("line", [used, ended])
+@pytest.mark.parametrize(("other", "lacks"), [("ANN@Corp.example", True), ("eve@corp.example", False)])
+def test_one_address_in_two_cases_is_one_of_the_reviewers_that_a_step_needs(
+    registrar: KeyFile, line: Callable[[Object], Object], other: str, *, lacks: bool
+) -> None:
+    record = line(approved())
+    grant = record.get("grant", record)
+    grant["steps"][0]["count"] = 2
+    grant["reviews"] = [{**grant["reviews"][0], "reviewer": reviewer} for reviewer in ("ann@corp.example", other)]
+    record["counted"] = ["ann@corp.example", other]
+    found = folded(Registrars(parse_registrars(registrar.line), 1, None), record).findings
+    assert any("needs 2" in one.said for one in found) is lacks
+
+
 def test_a_grant_that_was_not_used_needs_no_review(registrar: KeyFile) -> None:
     waited = ended(approved())
     waited |= {"reviews": [], "counted": [], "phase": "Expired"}

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from bailiwick_api.times import parse_time
+from bailiwick_api.usernames import fold_case
 from bailiwick_engine.canonicaljson import NotCanonicalError
 from bailiwick_engine.signatures.registrars import (
     NO_FLOOR,
@@ -295,7 +296,8 @@ def _shortfalls_of(record: Mapping[str, Any]) -> Iterator[_Shortfall]:
         return
     for step in grant.get("steps") or () if was_used else ():
         reviewers = {
-            str(one["reviewer"])
+            # As the reviews are counted: one address in two cases is one reviewer.
+            fold_case(str(one["reviewer"]))
             for one in grant.get("reviews") or ()
             if one["step"] == step["name"]
             and one.get("decision", "Approve") == "Approve"
