@@ -252,8 +252,8 @@ class Revocations:
             keys.add(("name", issuer, has_case, name))
             if member == _USERNAME:
                 keys.add((_USERNAME, issuer, has_case, name))
-            # A service account is the cluster's, whatever another issuer says.
-            if issuer == CLUSTER or not name.startswith(SERVICE_ACCOUNT_PREFIX):
+            # A service account is the cluster's, whatever another issuer says. A name as it is written, as in lookups.
+            if issuer == CLUSTER or not value.startswith(SERVICE_ACCOUNT_PREFIX):
                 keys.add(("name", _ANY, has_case, name))
         keys.update(self._reviewer_keys(issuer, dict(match)))
         return frozenset(keys)

@@ -103,6 +103,13 @@ def test_a_name_with_an_address_is_compared_as_an_email_is() -> None:
     assert not refused(revocations(revocation({"sub": "carol"})), person({"sub": "Carol"}))
 
 
+def test_a_name_that_is_a_service_account_s_in_another_case_alone_is_a_person_s() -> None:
+    name = f"{AGENT.upper()}@x.org"
+    held = revocations(revocation({"sub": name}))
+    assert refused(held, Party(USER, name, "asserted", issuer=None))
+    assert not refused(held, account())
+
+
 def test_an_email_that_the_issuer_has_not_verified_still_names_who_is_taken_back() -> None:
     held = revocations(revocation({"username": "oidc:carol@x.org"}, CLUSTER), template="oidc:{email}")
     unverified = {"sub": "c1", "email": "carol@x.org", "email_verified": False}
