@@ -1,7 +1,8 @@
 """Chain gates: what stands before a call that somebody makes for somebody else, where the gates of each stay as strong.
 
 Standing: under the walk, which compares one party at a time. Holds: a rule that stands before several parties of a call
-is met once, and no grant meets more than some rules. So all gates of a call together may ask for less than before.
+is met once, and no grant meets more than some rules. So all gates of a call together may ask for less than before. Nor
+does a grant meet gates that are all bound to a scope of which the call lacks a part, unless another one is beside them.
 """
 
 from collections import Counter
@@ -10,8 +11,10 @@ from dataclasses import replace
 from typing import Final
 
 from bailiwick_engine.approval.gates import Gate, unmeetable
+from bailiwick_engine.approval.grants import scope_of
 from bailiwick_engine.call import Call, Party
 from bailiwick_engine.keys import Key
+from bailiwick_engine.policy.dimensions.table import reads_of
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_regions.sides import WalkSide
 from bailiwick_regions.strength import SAME, STRONGER, compare_gates, meaning
@@ -30,31 +33,58 @@ class ChainGates:
 
     def weaker(self, call: Call, base: Gate | None, head: Gate | None) -> str:
         """Return why all gates of a call may ask for less, where those of its subject do not; empty if they do not."""
-        if self._acting is None or base is None or head is None or not isinstance(call.subject, Party):
+        if head is None or not isinstance(call.subject, Party):
             return ""
-        if len(head.rules) < len(base.rules) and self._may_be_too_many(call):
+        own = call.subject.keys
+        if not head.scope and self._may_lack_a_scope(call, own, base):
+            return "a call without its whole scope"
+        if self._acting is None or base is None:
+            return ""
+        crowded = self._may_be_too_many(call)
+        if crowded and len(head.rules) < len(base.rules):
             return "fewer rules"
         before, after = (
             [rules[place] for one in gate.rules if (place := (one.policy, one.rule)) in rules]
             for gate, rules in zip((base, head), self._rules, strict=True)
         )
-        own = call.subject.keys
         if self._added.isdisjoint(rule.place for rule in after) or _is_each_kept(before, after):
             return ""
-        related = any(map(self._acting, own))
         for key in frozenset[Key]().union(*(rule.subjects for rule in after)) - own:
-            if (related or self._acting(key)) and not _is_met_apart(key, base, before, head, after):
+            if not self._may_act(own, (key,)):
+                continue
+            if not _is_met_apart(key, base, before, head, after):
                 return "a rule before several parties"
+            # Fewer before both together, although not before either.
+            alone = sum(not _stands_before(key, rule) for rule in before)
+            if crowded and sum(key not in rule.subjects for rule in after) < alone:
+                return "fewer rules"
         return ""
+
+    def _may_act(self, own: Iterable[Key], others: Iterable[Key]) -> bool:
+        """Tell whether who has these keys may be in one chain with who has one of the others."""
+        return self._acting is not None and any(map(self._acting, (*own, *others)))
+
+    def _may_lack_a_scope(self, call: Call, own: frozenset[Key], base: Gate | None) -> bool:
+        """Tell whether there may have been a scope before a call that it lacks a part of, and nothing but scopes."""
+        if base is not None and not base.scope:
+            return False
+        known = [base] if base is not None else []
+        known += [gate for rule, gate in self._speaking(call) if gate.scope and self._may_act(own, rule.subjects)]
+        return any(scope_of(call.resource, gate) is None for gate in known)
 
     def _may_be_too_many(self, call: Call) -> bool:
         """Tell whether there may have been more gates before a call than a grant can meet."""
+        return self._base.partial or unmeetable([gate for _, gate in self._speaking(call)]) is not None
+
+    def _speaking(self, call: Call) -> list[tuple[CompiledRule, Gate]]:
+        """Return the rules with gates that speak of a call by any party."""
         endpoint = self._base.endpoint
         speaking = endpoint.speaking_of(call.action.name) if endpoint is not None else ()
-        gates = [
-            rule.gate for rule in speaking if rule.gate is not None and not rule.audit and rule.covers(call.resource)
+        return [
+            (rule, rule.gate)
+            for rule in speaking
+            if rule.gate is not None and not rule.audit and rule.covers(call.resource)
         ]
-        return self._base.partial or unmeetable(gates) is not None
 
 
 def _acting(base: WalkSide, head: WalkSide) -> Callable[[Key], bool] | None:
@@ -87,7 +117,7 @@ def _is_met_apart(
     key: Key, base: Gate, before: Sequence[CompiledRule], head: Gate, after: Sequence[CompiledRule]
 ) -> bool:
     """Tell whether the rules that did not stand before who has this key too ask for as much as all did before."""
-    left = _asked(rule for rule in before if key in rule.subjects)
+    left = _asked(rule for rule in before if _stands_before(key, rule))
     apart: list[CompiledRule] = []
     for rule in after:
         if key in rule.subjects:
@@ -98,6 +128,15 @@ def _is_met_apart(
         apart.append(rule)
     steps = tuple(step for rule in apart if rule.gate is not None for step in rule.gate.steps)
     return compare_gates(base, replace(head, steps=steps)).get("steps", SAME) in _AS_MUCH
+
+
+def _stands_before(key: Key, rule: CompiledRule) -> bool:
+    """Tell whether a rule that stands before one party of a call stands before who has this key too.
+
+    Not if it asks from where they call, or who acts: that differs from party to party.
+    """
+    by_party = rule.workloads or any(path[0] == "actor" for path in reads_of(rule))
+    return key in rule.subjects and not by_party
 
 
 def _asked(rules: Iterable[CompiledRule]) -> Counter[Hashable]:

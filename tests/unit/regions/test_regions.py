@@ -152,6 +152,7 @@ BOTH: Final = [("all", ["agent", "carol"], 1)]
 EACH: Final = [("own", ["agent"], 1), ("hers", ["carol"], 1)]
 HERS: Final = [(f"p{at}", ["carol"], 1) for at in range(3)]
 SPLIT: Final = [("one", ["agent"], 1), ("two", ["agent"], 1)]
+SHARING: Final = [("p1", ["carol"], 2), ("one", ["agent"], 2), ("two", ["agent"], 1), ("all", ["agent", "carol"], 1)]
 
 
 @pytest.mark.parametrize(
@@ -167,6 +168,8 @@ SPLIT: Final = [("one", ["agent"], 1), ("two", ["agent"], 1)]
         # Five rules before a call for carol, which no grant can meet, and four now.
         (gates(*HERS, *SPLIT), gates(*HERS, ("one", ["agent"], 2)), (MAY, SAME)),
         (gates(*HERS[1:], *SPLIT), gates(*HERS[1:], ("one", ["agent"], 2)), (SAME, SAME)),
+        # As many before each of them as there were, and one of them before both.
+        (gates(*HERS[1:], *SPLIT, ("three", ["agent"], 1)), gates(*SHARING), (MAY, WIDER)),
     ],
     ids=[
         "one rule for both",
@@ -177,9 +180,71 @@ SPLIT: Final = [("one", ["agent"], 1), ("two", ["agent"], 1)]
         "nobody acts for him",
         "four rules in place of five",
         "three in place of four",
+        "one for both among four in place of five",
     ],
 )
 def test_gates_of_several_parties_of_a_call_are_compared_together(
+    base: Object, head: Object, expected: tuple[ChangeClass, ChangeClass]
+) -> None:
+    assert between(base, head) == expected
+
+
+def test_a_rule_that_asks_who_acts_does_not_stand_before_all_parties_that_it_names() -> None:
+    acts, both = "'id' in actor", ["agent", "carol"]
+    base, head = gates(("theirs", both, 1), ("hers", both, 1)), gates(("all", both, 1))
+    for raw, *texts in ((base, acts, f"!({acts})"), (head, f"{acts} || !({acts})")):
+        for one, text in zip(raw["spec"]["rules"], texts, strict=True):
+            one["conditions"] = [{"name": "c", "expression": text}]
+    # A call of the agent's for carol: a review before each of them, and one before both now.
+    assert worst(changes(base, head)) is MAY
+
+
+SCOPED: Final = [
+    {"type": "customer", "ids": ["*"]},
+    {"type": "customer", "ids": ["x"], "properties": {"env": ["prod"]}},
+]
+
+
+def scoped(*listed: tuple[str, list[str], int], allowed: str = "", delegation: Object | None = ON_BEHALF) -> Object:
+    """Return these gates, of which the last one is bound to a scope that a call may lack a part of."""
+    raw = gates(*listed, delegation=delegation)
+    last = raw["spec"]["rules"][-1]
+    last["resources"], last["approval"]["binding"] = SCOPED, "Scope"
+    for one in raw["spec"]["rules"]:
+        if one["name"] == allowed:
+            del one["approval"]
+            one["effect"] = "Allow"
+    return raw
+
+
+def exact(raw: Object) -> Object:
+    """Return it with each gate bound to the whole call."""
+    other = copy.deepcopy(raw)
+    for one in other["spec"]["rules"]:
+        one["approval"].pop("binding", None)
+    return other
+
+
+OWN: Final = ("own", ["agent"], 1)
+CAROLS: Final = ("hers", ["carol"], 1)
+DAVES: Final = ("his", ["dave"], 1)
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "expected"),
+    [
+        # A call that lacks the property could not be approved before.
+        (scoped(OWN), exact(scoped(OWN)), (MAY, WIDER)),
+        (scoped(OWN), scoped(("more", ["agent"], 1), OWN), (MAY, WIDER)),
+        (scoped(OWN), scoped(("own", ["agent"], 2)), (NARROWER, WIDER)),
+        # Nor could one of the agent's for carol, for whose scope another gate now stands in.
+        (scoped(OWN, CAROLS, allowed="own"), scoped(OWN, CAROLS), (MAY, WIDER)),
+        (scoped(OWN, DAVES, allowed="own"), scoped(OWN, DAVES), (NARROWER, WIDER)),
+        (scoped(OWN, CAROLS, allowed="own", delegation=None), scoped(OWN, CAROLS, delegation=None), (NARROWER, WIDER)),
+    ],
+    ids=["the whole call", "a gate beside it", "stronger", "a gate of who acts", "of who does not", "nobody acts"],
+)
+def test_a_gate_on_the_whole_call_lets_through_what_lacks_a_part_of_a_scope(
     base: Object, head: Object, expected: tuple[ChangeClass, ChangeClass]
 ) -> None:
     assert between(base, head) == expected

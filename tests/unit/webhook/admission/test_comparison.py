@@ -150,6 +150,38 @@ def test_gates_that_become_one_are_told_where_another_party_or_policy_may_have_m
     assert lines
 
 
+def step_of(*names: str) -> Object:
+    return {"steps": [{"name": name, "kind": "Human", "count": 1} for name in names]}
+
+
+def test_gates_that_are_fewer_only_together_or_stand_in_for_a_scope_are_told() -> None:
+    people = [subject("agent"), subject("other", account="other")]
+    both = ["agent", "other"]
+    # As many before each of them as there were, and one of them before both.
+    apart = [gated_rule(f"{one}{at}", subjects=[one], approval=step_of("s")) for one in both for at in (0, 1)]
+    shared = [
+        *(gated_rule(f"{one}0", subjects=[one], approval=step_of("s", "t")) for one in both),
+        gated_rule("both", subjects=both, approval=step_of("s")),
+    ]
+    lines = told(of(*shared, subjects=people), of(*apart, subjects=people))
+    assert lines
+    assert all("Approval to Approval (fewer rules)" in one for one in lines)
+    acts = "'id' in actor"
+
+    def asking(name: str, text: str) -> Object:
+        return gated_rule(name, subjects=both, conditions=[{"name": "c", "expression": text}], approval=step_of("s"))
+
+    each = of(asking("one", acts), asking("two", f"!({acts})"), subjects=people)
+    lines = told(of(asking("both", f"{acts} || !({acts})"), subjects=people), each)
+    assert lines
+    assert all("Approval to Approval (a rule before several parties)" in one for one in lines)
+    entries = [{"type": "customer", "ids": ["*"]}, {"type": "customer", "ids": ["x"], "properties": {"env": ["prod"]}}]
+    scope = of(gated_rule(resources=entries, approval={**step_of("s"), "binding": "Scope"}))
+    lines = told(of(gated_rule(resources=entries, approval=step_of("s"))), scope)
+    assert lines
+    assert all("Approval to Approval (a call without its whole scope)" in one for one in lines)
+
+
 def test_what_is_being_deleted_gives_nothing() -> None:
     gone = changed(of(rule(), gated_rule()), "metadata.deletionTimestamp", at(0))
     assert told(gone, changed(of(), "metadata.deletionTimestamp", at(0))) == ()
