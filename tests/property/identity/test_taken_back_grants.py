@@ -8,12 +8,14 @@ from typing import Any, Final
 
 from hypothesis import example, given, settings as hypothesis, strategies as st
 
+from bailiwick_api.issuers import ClaimMapping
 from bailiwick_api.kinds.approvalgrant import Request
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine.approval.revokedgrants import ending_revocation
 from bailiwick_engine.call import Party
 from bailiwick_engine.keys import ASSERTED, MAX_UID, uid_of
-from bailiwick_webhook.identity.people import MAX_NAME, subject_of
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.identity.people import MAX_NAME, person_of
 from support.objects import opened_grant
 from support.revocations import in_force, revocation
 
@@ -32,9 +34,11 @@ names = st.builds(
 
 def person(issuer: str, name: str) -> Party:
     naming = TEMPLATES.get(issuer, UsernameTemplate())
-    claims = {"sub": "another", naming.claim: name, "iat": 0.0}
-    found = subject_of(issuer, claims, None, name_claim=naming.claim, groups_claim="groups", template=naming.template)
-    assert found is not None
+    mapping = ClaimMapping(name=naming.claim, kubernetes_username=naming.template)
+    found = person_of(
+        issuer, mapping, {"sub": "another", naming.claim: name, "iat": 0.0}, unnamed=Reason.IDENTITY_INVALID
+    )
+    assert isinstance(found, Party)
     return found
 
 

@@ -13,7 +13,7 @@ from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_engine.call import Party, UnprovenParty
 from bailiwick_engine.keys import ASSERTED, SERVICE_ACCOUNT, USER, uid_of
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.identity.people import has_reserved_name, person_of, readable
+from bailiwick_webhook.identity.people import person_of, readable
 
 # As deep as an endpoint may allow at most (`maxDepth`), and as a grant can hold.
 MAX_DEPTH: Final = 4
@@ -62,10 +62,8 @@ def inner(act: ActorClaim, vouching: IssuerConfig, cluster: str) -> Party | Unpr
         return Party(SERVICE_ACCOUNT, act.sub, uid_of(vouching.name, act.sub), act.members, issuer=vouching.name)
     if act.iss != vouching.issuer or account:
         return UnprovenParty(Reason.DELEGATION_INVALID)
-    if has_reserved_name(vouching, act.members):
-        return UnprovenParty(Reason.IDENTITY_RESERVED)
     # `act` holds what identifies an actor, and may lack what names people here. Its `sub` would be another name.
-    return person_of(vouching, act.members) or UnprovenParty(Reason.ACTOR_UNNAMED)
+    return person_of(vouching.name, vouching.claims, act.members, unnamed=Reason.ACTOR_UNNAMED)
 
 
 def on_word(act: ActorClaim) -> Party:

@@ -10,30 +10,35 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeGuard
 
 from bailiwick_api import usernames
-from bailiwick_api.issuers import IssuerConfig
-from bailiwick_engine.call import Json, Party
+from bailiwick_api.issuers import ClaimMapping
+from bailiwick_engine.call import Json, Party, UnprovenParty
 from bailiwick_engine.keys import USER, uid_of
+from bailiwick_engine.reasons import Reason
 
 MAX_NAME: Final = 253
 MAX_GROUPS: Final = 256
 _EMAIL: Final = "email"
 
 
-def subject_of(
+def person_of(
     issuer: str,
+    mapping: ClaimMapping,
     claims: Mapping[str, Any],
-    properties: Mapping[str, Json] | None,
+    properties: Mapping[str, Json] | None = None,
     *,
-    name_claim: str,
-    groups_claim: str,
-    template: str | None,
-) -> Party | None:
-    """Return the person whom verified claims speak of; None where their name or groups cannot be read or taken."""
-    name, groups = claims.get(name_claim), _groups(claims, groups_claim)
-    if not readable(name) or usernames.is_reserved(name) or groups is None:
-        return None
-    if name_claim == _EMAIL and not _email_verified(claims):
-        return None
+    unnamed: Reason,
+) -> Party | UnprovenParty:
+    """Return the person whom verified claims speak of: a token's, or those of one `act` in it.
+
+    `mapping`: which claims say what, by the issuer's entry in the issuers file. `unnamed`: the reason where the name or
+    the groups cannot be read.
+    """
+    name, groups = claims.get(mapping.name), _groups(claims, mapping.groups)
+    if usernames.is_reserved(name):
+        return UnprovenParty(Reason.IDENTITY_RESERVED)
+    if not readable(name) or groups is None or (mapping.name == _EMAIL and not _email_verified(claims)):
+        return UnprovenParty(unnamed)
+    template = mapping.kubernetes_username
     return Party(
         USER,
         name,
@@ -44,29 +49,6 @@ def subject_of(
         groups=groups,
         username=None if template is None else _username(template, claims),
     )
-
-
-def person_of(
-    issuer: IssuerConfig, claims: Mapping[str, Any], properties: Mapping[str, Json] | None = None
-) -> Party | None:
-    """Return the person of this issuer whom claims speak of, by its entry in the issuers file; None as `subject_of`.
-
-    `claims`: a token's, or those of one `act` in it.
-    """
-    mapping = issuer.claims
-    return subject_of(
-        issuer.name,
-        claims,
-        properties,
-        name_claim=mapping.name,
-        groups_claim=mapping.groups,
-        template=mapping.kubernetes_username,
-    )
-
-
-def has_reserved_name(issuer: IssuerConfig, claims: Mapping[str, Any]) -> bool:
-    """Tell whether `person_of` refuses these claims because the name in them is the cluster's to give."""
-    return usernames.is_reserved(claims.get(issuer.claims.name))
 
 
 def readable(name: object) -> TypeGuard[str]:

@@ -25,7 +25,7 @@ from bailiwick_webhook.identity.chain import ActorClaim
 from bailiwick_webhook.identity.jwt.issuers import Issuer, Issuers
 from bailiwick_webhook.identity.jwt.tokencache import TokenCache
 from bailiwick_webhook.identity.jwt.verifier import RefusedToken, VerifiedClaims
-from bailiwick_webhook.identity.people import has_reserved_name, person_of
+from bailiwick_webhook.identity.people import person_of
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 from bailiwick_webhook.identity.workloads import Workloads
 from bailiwick_webhook.steps import Need, Step, then
@@ -241,10 +241,10 @@ def _named_person(
         return UnprovenParty(verified.reason)
     if not audience_matches(verified.claims, issuer.audiences(settings.audiences)):
         return UnprovenParty(Reason.AUDIENCE_MISMATCH)
-    if has_reserved_name(issuer.config, verified.claims):
-        return UnprovenParty(Reason.IDENTITY_RESERVED)
-    person = person_of(issuer.config, verified.claims, claimed.properties)
-    if person is None or not claimed.is_named(person.type, person.id):
+    person = person_of(
+        issuer.name, issuer.config.claims, verified.claims, claimed.properties, unnamed=Reason.IDENTITY_INVALID
+    )
+    if isinstance(person, Party) and not claimed.is_named(person.type, person.id):
         return UnprovenParty(Reason.IDENTITY_INVALID)
     return person
 
