@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bailiwick_api.serviceaccounts import ServiceAccountName
+from bailiwick_api.usernames import is_reserved
 
 GUARD_CONFIG_MAP: Final = "bailiwick-guard"
 KEEP_ENTRY: Final = "keep"
@@ -79,6 +80,6 @@ class Installation:
 
     def is_person(self, username: str) -> bool:
         """Tell whether a username is a person's, by the same rule as the review guard."""
-        if username.startswith("system:"):
+        if is_reserved(username):
             return False
         return not self.human_username_prefixes or username.startswith(self.human_username_prefixes)

@@ -16,7 +16,7 @@ from typing import Final, Literal, cast
 from bailiwick_api import issuers
 from bailiwick_api.accounts import Installation
 from bailiwick_api.issuers import IssuerConfig
-from bailiwick_api.usernames import UsernameTemplate
+from bailiwick_api.usernames import UsernameTemplate, is_reserved
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_engine.compile import schemaerrors
 from bailiwick_engine.signatures.registrars import NO_REGISTRARS, Registrars, RegistrarsError, make_registrars
@@ -227,7 +227,7 @@ def _problem(options: argparse.Namespace) -> str | None:
             options.kubeconfig is not None and not options.kubeconfig.is_file()
         ),
         "--human-username-prefix must not be empty and must not begin with system:": any(
-            not prefix or prefix.startswith("system:") for prefix in prefixes
+            not prefix or is_reserved(prefix) for prefix in prefixes
         ),
     }
     found = next((problem for problem, holds in problems.items() if holds), None)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_api.usernames import is_reserved
 from bailiwick_governance.apiserver.people import CurrentUser
 from bailiwick_governance.errors import UserError
 from bailiwick_governance.grants.grantview import GrantStepView, GrantView
@@ -22,10 +23,7 @@ class StepChoice:
 
 def fits(step: GrantStepView, me: CurrentUser) -> bool:
     """Tell whether somebody is of the kind and of a group that a step takes."""
-    if step.kind == "Human":
-        kind = not me.username.startswith("system:")
-    else:
-        kind = me.username.startswith(SERVICE_ACCOUNT_PREFIX)
+    kind = not is_reserved(me.username) if step.kind == "Human" else me.username.startswith(SERVICE_ACCOUNT_PREFIX)
     return kind and (not step.groups or not set(step.groups).isdisjoint(me.groups))
 
 

@@ -14,6 +14,7 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_api.usernames import is_reserved
 from bailiwick_engine import keys
 from bailiwick_engine.call import Action, Party
 from bailiwick_engine.decision.collections import named_objects, reads_id
@@ -39,7 +40,6 @@ PATH: Final = "/authorize"
 _VERSION: Final = "authorization.k8s.io/v1"
 _KIND: Final = "SubjectAccessReview"
 _MAX_BYTES: Final = 256 * 1024
-_SYSTEM: Final = "system:"
 # Of a request without a credential: no part of the cluster.
 _ANONYMOUS: Final = "system:anonymous"
 # Ways into what runs: whatever the verb, admission sees them as one operation.
@@ -173,7 +173,7 @@ def _call(review: Mapping[str, Any]) -> tuple[ReviewedCall | None, bool]:
 def _no_concern(snapshot: Snapshot, names: ProtectedNamespaces, call: ReviewedCall) -> bool:
     """Tell whether somebody is a part of the cluster that no policy names: to lock it out would break the cluster."""
     username = call.user.username
-    if not username.startswith(_SYSTEM) or username == _ANONYMOUS:
+    if not is_reserved(username) or username == _ANONYMOUS:
         return False
     if not username.startswith(SERVICE_ACCOUNT_PREFIX):
         return True
