@@ -52,10 +52,11 @@ def fold(line: Line, columns: int, gutter: str) -> Iterator[Line]:
     units = [(unit, style) for text, style in line for unit in _units(text)]
     room = columns
     begin: Line = ()
-    while units:
-        end = _end(units, room)
-        yield [*begin, *units[:end]]
-        units = units[end:]
+    start = 0
+    while start < len(units):
+        end = _end(units, start, room)
+        yield [*begin, *units[start:end]]
+        start = end
         room, begin = columns - len(gutter), [(gutter, "dim")]
 
 
@@ -82,15 +83,19 @@ def _most_columns(unit: str) -> int:
     return max(cell_len(letter), _WIDTHS[unicodedata.east_asian_width(letter)]) + len(marks)
 
 
-def _end(units: Sequence[tuple[str, str]], room: int) -> int:
-    """Return how many units fit: all, or up to the last space of the second half, or as many as there is room for."""
-    used = itertools.accumulate(_most_columns(unit) for unit, _ in units)
+def _end(units: Sequence[tuple[str, str]], start: int, room: int) -> int:
+    """Return up to which unit a line from `start` goes.
+
+    To the last, or up to the last space of the line's second half, or as far as there is room for; one unit at least.
+    """
+    used = itertools.accumulate(_most_columns(units[at][0]) for at in range(start, len(units)))
     # Looked for from here on and no further: a text of a thousand lines would be measured a thousand times.
-    beyond = next((at for at, width in enumerate(used) if width > room), None)
+    beyond = next((at for at, width in enumerate(used, start) if width > room), None)
     if beyond is None:
         return len(units)
-    fitting = max(1, beyond)
-    return next((at for at in range(fitting, fitting // 2, -1) if units[at][0] == " "), fitting)
+    if beyond == start:
+        return start + 1
+    return next((at for at in range(beyond, (start + beyond) // 2, -1) if units[at][0] == " "), beyond)
 
 
 def write(lines: Iterable[Line], file: IO[str] | None = None) -> None:

@@ -14,22 +14,22 @@ _ALPHABETS: Final = ("ARMENIAN", "CHEROKEE", "COPTIC", "CYRILLIC", "GREEK", "LAT
 # Those that stand in one word with others as they are written every day, and look like none of them.
 _BESIDE_OTHERS: Final = frozenset(
     {
-        *(
-            "BOPOMOFO",
-            "CJK",
-            "HANGUL",
-            "HENTAIGANA",
-            "HIRAGANA",
-            "IDEOGRAPHIC",
-            "KATAKANA",
-            "KATAKANA-HIRAGANA",
-            "KHITAN",
-        ),
-        *("NUSHU", "TANGUT", "YI"),
-        # Signs, and of no alphabet.
-        *("CARON", "MASU", "MODIFIER", "TURNED", "VERTICAL"),
+        "BOPOMOFO",
+        "CJK",
+        "HANGUL",
+        "HENTAIGANA",
+        "HIRAGANA",
+        "IDEOGRAPHIC",
+        "KATAKANA",
+        "KATAKANA-HIRAGANA",
+        "KHITAN",
+        "NUSHU",
+        "TANGUT",
+        "YI",
     }
 )
+# Of no alphabet.
+_SIGNS: Final = frozenset({"CARON", "MASU", "MODIFIER", "TURNED", "VERTICAL"})
 _NUMBER: Final = re.compile(r"\d+")
 _WORD: Final = re.compile(r"[^\W\d_]+")
 # Letters and digits that move what stands beside them (UAX 9).
@@ -91,6 +91,7 @@ def _alphabet(letter: str) -> str | None:
     # Full-width and mathematical letters have their alphabet later in the name.
     words = unicodedata.name(letter, "").split()
     known: str | None = next((alphabet for alphabet in _ALPHABETS if alphabet in words), None)
-    if known is None and words and words[0] not in _BESIDE_OTHERS and unicodedata.normalize("NFKC", letter) == letter:
+    own = words and words[0] not in _BESIDE_OTHERS | _SIGNS
+    if known is None and own and unicodedata.normalize("NFKC", letter) == letter:
         known = words[0]
     return None if known is None else known.capitalize()

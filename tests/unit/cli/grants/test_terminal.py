@@ -62,8 +62,14 @@ def test_a_text_is_measured_no_more_often_the_more_lines_it_takes(monkeypatch: p
         return cell_len(text)
 
     monkeypatch.setattr(output, "cell_len", measure)
-    assert len([*output.fold([("x" * 10_000, "")], 24, "  ")]) > 400
-    assert len(measured) < 3 * 10_000
+    # An ASCII letter is not measured at all.
+    assert len([*output.fold([("é" * 10_000, "")], 24, "  ")]) > 400
+    assert 10_000 <= len(measured) < 3 * 10_000
+
+
+@pytest.mark.parametrize("text", ["日本", "e" + "\u0301" * 100, "a日"])
+def test_what_is_wider_than_the_terminal_has_a_line_of_its_own(text: str) -> None:
+    assert "".join(read([*output.fold([(text, "")], 1, "")])) == text
 
 
 @settings(max_examples=15)
