@@ -117,14 +117,14 @@ def _is_met_apart(
     key: Key, base: Gate, before: Sequence[CompiledRule], head: Gate, after: Sequence[CompiledRule]
 ) -> bool:
     """Tell whether the rules that did not stand before who has this key too ask for as much as all did before."""
-    left = _asked(rule for rule in before if _stands_before(key, rule))
+    left = _count_meanings(rule for rule in before if _stands_before(key, rule))
     apart: list[CompiledRule] = []
     for rule in after:
         if key in rule.subjects:
-            (asked,) = _asked([rule])
-            if not left[asked]:
+            (demand,) = _count_meanings([rule])
+            if not left[demand]:
                 continue
-            left[asked] -= 1
+            left[demand] -= 1
         apart.append(rule)
     steps = tuple(step for rule in apart if rule.gate is not None for step in rule.gate.steps)
     return compare_gates(base, replace(head, steps=steps)).get("steps", SAME) in _AS_MUCH
@@ -139,5 +139,6 @@ def _stands_before(key: Key, rule: CompiledRule) -> bool:
     return key in rule.subjects and not by_party
 
 
-def _asked(rules: Iterable[CompiledRule]) -> Counter[Hashable]:
+def _count_meanings(rules: Iterable[CompiledRule]) -> Counter[Hashable]:
+    """Return how many of the rules ask for the same, by what they ask for."""
     return Counter(meaning(rule.gate) for rule in rules if rule.gate is not None)

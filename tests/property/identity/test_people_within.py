@@ -134,10 +134,10 @@ def taken_back(draw: st.DrawFn, found: Met) -> Revocations:
     if own is not None and own.username is not None:
         true["username"] = own.username
     # Policies name the person by another claim, and so may those who take the person back.
-    told = [("corp", {name: true[name]}) for name in true]
-    told += [("corp", {"sub": own.id})] if own is not None else []
-    told += [("cluster", {"username": true["username"]})] if "username" in true else []
-    issuer, match = draw(st.sampled_from(told))
+    matches = [("corp", {name: true[name]}) for name in true]
+    matches += [("corp", {"sub": own.id})] if own is not None else []
+    matches += [("cluster", {"username": true["username"]})] if "username" in true else []
+    issuer, match = draw(st.sampled_from(matches))
     match |= {name: true[name] for name in draw(st.sets(st.sampled_from(sorted(true)))) if issuer == "corp"}
     spelled: dict[str, Any] = {
         name: value.upper() if draw(st.booleans()) and "@" in value else value for name, value in match.items()

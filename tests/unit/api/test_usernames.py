@@ -37,6 +37,6 @@ def test_names_with_an_at_sign_are_one_in_any_case_of_their_ascii_letters(
 
 @given(st.characters().filter(lambda letter: letter != "\u0131"))
 def test_so_they_are_in_the_other_case_of_any_letter_but_the_dotless_i(letter: str) -> None:
-    # Its upper case is that of another letter: whose the address is, nobody can tell.
+    # The upper case of a dotless i is that of the other i too, so it does not say which of the two it was.
     for other in (letter.upper(), letter.lower(), letter.title()):
         assert fold_case(f"n{letter}.x@corp.example") == fold_case(f"n{other}.x@corp.example")

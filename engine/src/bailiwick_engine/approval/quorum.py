@@ -92,13 +92,13 @@ def tally(
     """
     steps = {step.name: step for step in request.steps}
     # One address has one owner, so two spellings of it are one reviewer, and one party.
-    none_of = frozenset(map(fold_case, barred))
+    barred_people = frozenset(map(fold_case, barred))
     voices: dict[str, Review] = {}
     denials: list[str] = []
     uncounted: list[str] = []
     for review in reviews:
         step = steps.get(review.step)
-        if step is None or review.binding != binding or fold_case(review.reviewer) in none_of:
+        if step is None or review.binding != binding or fold_case(review.reviewer) in barred_people:
             continue
         if not _fits(review, step, is_person):
             continue
