@@ -44,6 +44,10 @@ class Grants:
         """Write its status, as the administrator."""
         return self.admin.patch(grant, {"status": status}, "merge", "status")
 
+    def try_status(self, grant: Object) -> Answer:
+        """Ask, as the operator, whether a status that says nothing else would be taken."""
+        return self._callers(self._installed.operator).patch(grant, {"status": {}}, "merge", "status", dry_run=True)
+
     def revoke(self, grant: Object, by: str = "carol") -> Answer:
         """Revoke it."""
         return self._callers(by).patch(grant, revoking(by), "json")

@@ -22,9 +22,13 @@ moments = st.integers(min_value=0, max_value=120).map(lambda minutes: NOW + time
 reviews = st.dictionaries(st.sampled_from(REVIEWERS), st.sampled_from(["Approve", "Deny"]), max_size=4)
 
 
+OPEN_PHASES = (None, "Pending", "Active")
+PHASES = (*OPEN_PHASES, *sorted(TERMINAL_PHASES))
+
+
 @st.composite
-def statuses(draw: st.DrawFn) -> dict[str, Any] | None:
-    phase = draw(st.sampled_from([None, "Pending", "Active", *sorted(TERMINAL_PHASES)]))
+def statuses(draw: st.DrawFn, phases: Sequence[str | None] = PHASES) -> dict[str, Any] | None:
+    phase = draw(st.sampled_from(phases))
     if phase is None:
         return None
     split = draw(st.dictionaries(st.sampled_from(REVIEWERS), st.sampled_from(["counted", "voided"])))
@@ -38,9 +42,11 @@ def statuses(draw: st.DrawFn) -> dict[str, Any] | None:
 
 
 @st.composite
-def grants(draw: st.DrawFn, written: Sequence[str] = ("opened", "scope")) -> Object:
+def grants(
+    draw: st.DrawFn, written: Sequence[str] = ("opened", "scope"), phases: Sequence[str | None] = PHASES
+) -> Object:
     how = draw(st.sampled_from(written))
-    status = draw(statuses())
+    status = draw(statuses(phases))
     fields: dict[str, Any] = {"binding": {"mode": "Scope"}} if how == "scope" else {}
     if how == "by hand" and draw(st.booleans()):
         status = {"phase": "Pending", **(status or {}), "resolved": RESOLVED}
@@ -178,7 +184,7 @@ held_back = st.lists(
 
 @pytest.mark.invariant(13)
 @pytest.mark.invariant(32)
-@given(grants(["opened", "scope", "by hand"]), held_back, moments)
+@given(grants(["opened", "scope", "by hand"], OPEN_PHASES), held_back, moments)
 def test_a_revocation_has_no_work_left_once_a_grant_was_judged_under_it(
     body: Object, held: list[PartyRevocation], now: datetime
 ) -> None:
@@ -190,3 +196,20 @@ def test_a_revocation_has_no_work_left_once_a_grant_was_judged_under_it(
     alone = applied(after, reconciled(after, now=now))
     under = applied(after, approvalgrant.reconcile(after, observed, now))
     assert phase_of(alone) == phase_of(under) == phase_of(after)
+
+
+@pytest.mark.invariant(13)
+@pytest.mark.invariant(32)
+@given(grants(["opened", "scope", "by hand"], OPEN_PHASES), held_back, moments)
+def test_a_revocation_that_makes_a_difference_to_a_grant_that_can_be_used_has_work_left(
+    body: Object, held: list[PartyRevocation], now: datetime
+) -> None:
+    index = in_force(*held)
+    alone, under = (
+        applied(
+            body, approvalgrant.reconcile(body, GrantObservation(True, INSTALLATION.is_person, revocations=of), now)
+        )
+        for of in (in_force(), index)
+    )
+    if alone != under and phase_of(alone) not in TERMINAL_PHASES:
+        assert next(approvalgrant.unfinished_revocations(body, index, now), None) is not None
