@@ -1,5 +1,7 @@
 """Which usernames are one person's: an email address has one owner, in whatever case it is written."""
 
+import sys
+
 import pytest
 from hypothesis import given, strategies as st
 
@@ -35,8 +37,13 @@ def test_names_with_an_at_sign_are_one_in_any_case_of_their_ascii_letters(
     assert fold_case(fold_case(name)) == fold_case(name)
 
 
-@given(st.characters().filter(lambda letter: letter != "\u0131"))
-def test_so_they_are_in_the_other_case_of_any_letter_but_the_dotless_i(letter: str) -> None:
+def test_so_they_are_in_the_other_case_of_every_letter_but_the_dotless_i() -> None:
     # The upper case of a dotless i is that of the other i too, so it does not say which of the two it was.
-    for other in (letter.upper(), letter.lower(), letter.title()):
-        assert fold_case(f"n{letter}.x@corp.example") == fold_case(f"n{other}.x@corp.example")
+    letters = [chr(code) for code in range(sys.maxunicode + 1) if chr(code) != "\u0131"]
+    apart = {
+        (letter, other)
+        for letter in letters
+        for other in (letter.upper(), letter.lower(), letter.title())
+        if other != letter and fold_case(f"n{letter}.x@corp.example") != fold_case(f"n{other}.x@corp.example")
+    }
+    assert apart == set()
