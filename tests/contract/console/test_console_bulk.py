@@ -16,16 +16,11 @@ from support.console.inprocess import ServedConsole, TableCluster, served
 from support.console.plainhttp import Page, Visit
 from support.objects import Object
 from support.waits import until
-from unit.console.cases import from_now, waiting
+from unit.console.cases import from_now, named, waiting
 from unit.governance.cases import OWNERS, review
 
 AWAY: Final = UserError("the API server https://cluster.example does not answer: Connection refused")
 NAMES: Final = ("agr-a", "agr-b", "agr-c")
-
-
-def named(name: str, raw: Object, **fields: object) -> Object:
-    raw["metadata"] |= {"name": name, "uid": f"uid-{name}", **fields}
-    return raw
 
 
 def active(name: str) -> Object:

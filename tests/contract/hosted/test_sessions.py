@@ -19,9 +19,8 @@ from support.certificates import self_signed
 from support.console.clusterconsole import NAME, CookieBrowser, answered, led
 from support.console.manyfold import ManyfoldConsole, manyfold
 from support.console.plainhttp import Page, form_of
-from support.objects import Object
 from support.pdp.badtokens import parts_of
-from unit.console.cases import waiting
+from unit.console.cases import named, waiting
 
 GRANT: Final = "/grants/crm/agr-wanted"
 
@@ -30,11 +29,6 @@ GRANT: Final = "/grants/crm/agr-wanted"
 def carol(console: ManyfoldConsole) -> CookieBrowser:
     console.issuer.logins.seconds = 24 * 3600
     return console.logged_in("carol")
-
-
-def named(name: str, raw: Object) -> Object:
-    raw["metadata"] |= {"name": name, "uid": f"uid-{name}"}
-    return raw
 
 
 def values(page: Page, name: str) -> list[str]:

@@ -18,3 +18,9 @@ def waiting(*reviews: Object, **fields: Any) -> Object:  # noqa: ANN401 - as `st
     raw = stored(*reviews, **{"pendingUntilTime": from_now(3600), **fields})
     raw["metadata"]["creationTimestamp"] = from_now(-60)
     return raw
+
+
+def named(name: str, raw: Object, **metadata: object) -> Object:
+    """Return a stored grant under another name, and with a uid of its own."""
+    raw["metadata"] |= {"name": name, "uid": f"uid-{name}", **metadata}
+    return raw

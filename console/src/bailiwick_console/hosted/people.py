@@ -36,30 +36,31 @@ class PersonToken:
     asked for with; None where the issuer gave nothing.
     """
 
-    __slots__ = ("_over", "_value", "ends", "refresh", "renewing", "retry", "subject")
+    __slots__ = ("_value", "ends", "refresh", "renewing", "retry", "subject")
 
     def __init__(self, value: str, refresh: str | None, subject: str, ends: float) -> None:
-        self._over = False
         self.renewing = asyncio.Lock()
         self.subject = subject
         self.retry = 0.0
-        self.put(value, refresh, ends)
+        self.refresh = refresh
+        self.ends = ends
+        # None once it has ended.
+        self._value: str | None = value
 
     def put(self, value: str, refresh: str | None, ends: float) -> None:
         """Take another token of the same person. One that comes after the end is forgotten too."""
-        self._value, self.refresh = ("", None) if self._over else (value, refresh)
-        self.ends = ends
+        if self._value is not None:
+            self._value, self.refresh, self.ends = value, refresh, ends
 
     def end(self) -> None:
         """Forget it for good: a request that was let in before, and waits, is not sent with it any more."""
-        self._over = True
-        self.put("", None, self.ends)
+        self._value = self.refresh = None
 
     def bearer(self) -> str:
         """Return the token, for the one header that it stands in. Raises `EndOfSessionError`."""
         # Read once: another thread may end it now.
         value = self._value
-        if not value:
+        if value is None:
             raise EndOfSessionError
         return value
 
