@@ -20,6 +20,9 @@ from bailiwick_regions.sides import WalkSide
 from bailiwick_regions.strength import SAME, STRONGER, compare_gates, meaning
 
 _AS_MUCH: Final = frozenset({SAME, STRONGER})
+# Of so many parties, rules that ask any two for as much as before ask all for as much. Of five, four rules can stand
+# before each pair as two rules did, and before all of them where five did.
+_COMPARED_BY_PAIRS: Final = 3
 
 
 class ChainGates:
@@ -30,6 +33,7 @@ class ChainGates:
         self._rules = tuple({rule.place: rule for rule in side.rules if rule.gate is not None} for side in (base, head))
         self._added = frozenset(rule.place for rule in added if rule.gate is not None)
         self._acting = _acting(base, head)
+        self._longest = _longest(base, head)
 
     def weaker(self, call: Call, base: Gate | None, head: Gate | None) -> str:
         """Return why all gates of a call may ask for less, where those of its subject do not; empty if they do not."""
@@ -49,14 +53,19 @@ class ChainGates:
         )
         if self._added.isdisjoint(rule.place for rule in after) or _is_each_kept(before, after):
             return ""
-        for key in frozenset[Key]().union(*(rule.subjects for rule in after)) - own:
-            if not self._may_act(own, (key,)):
-                continue
-            if not _is_met_apart(key, base, before, head, after):
+        others = [
+            frozenset((key,))
+            for key in frozenset[Key]().union(*(rule.subjects for rule in after)) - own
+            if self._may_act(own, (key,))
+        ]
+        if self._longest > _COMPARED_BY_PAIRS and others:
+            others.append(frozenset[Key]().union(*others))
+        for keys in others:
+            if not _is_met_apart(keys, base, before, head, after):
                 return "a rule before several parties"
             # Fewer before both together, although not before either.
-            alone = sum(not _stands_before(key, rule) for rule in before)
-            if crowded and sum(key not in rule.subjects for rule in after) < alone:
+            alone = sum(not _stands_before(keys, rule) for rule in before)
+            if crowded and sum(keys.isdisjoint(rule.subjects) for rule in after) < alone:
                 return "fewer rules"
         return ""
 
@@ -102,6 +111,16 @@ def _acting(base: WalkSide, head: WalkSide) -> Callable[[Key], bool] | None:
     return lambda key: delegation.max_depth > 1 or key in delegation.principals
 
 
+def _longest(base: WalkSide, head: WalkSide) -> int:
+    """Return how many parties a chain can have on both sides, more than are compared by pairs where it is not known."""
+    if base.settings is None or head.settings is None or base.partial:
+        return _COMPARED_BY_PAIRS + 1
+    depths = (
+        side.max_depth if side is not None else 0 for side in (base.settings.delegation, head.settings.delegation)
+    )
+    return 1 + min(depths)
+
+
 def _is_each_kept(before: Iterable[CompiledRule], after: Iterable[CompiledRule]) -> bool:
     """Tell whether each rule stands there still and asks for as much, so that it does before any parties together."""
     now = {rule.place: rule.gate for rule in after}
@@ -114,14 +133,17 @@ def _is_each_kept(before: Iterable[CompiledRule], after: Iterable[CompiledRule])
 
 
 def _is_met_apart(
-    key: Key, base: Gate, before: Sequence[CompiledRule], head: Gate, after: Sequence[CompiledRule]
+    keys: frozenset[Key], base: Gate, before: Sequence[CompiledRule], head: Gate, after: Sequence[CompiledRule]
 ) -> bool:
-    """Tell whether the rules that did not stand before who has this key too ask for as much as all did before."""
-    left = _count_meanings(rule for rule in before if _stands_before(key, rule))
+    """Tell whether the rules that did not stand before who has one of these keys too ask for as much as all did before.
+
+    With several keys, a rule that did is one that asked for the same, before the same subjects.
+    """
+    left = _count_meanings(keys, (rule for rule in before if _stands_before(keys, rule)))
     apart: list[CompiledRule] = []
     for rule in after:
-        if key in rule.subjects:
-            (demand,) = _count_meanings([rule])
+        if not keys.isdisjoint(rule.subjects):
+            (demand,) = _count_meanings(keys, [rule])
             if not left[demand]:
                 continue
             left[demand] -= 1
@@ -130,15 +152,16 @@ def _is_met_apart(
     return compare_gates(base, replace(head, steps=steps)).get("steps", SAME) in _AS_MUCH
 
 
-def _stands_before(key: Key, rule: CompiledRule) -> bool:
-    """Tell whether a rule that stands before one party of a call stands before who has this key too.
+def _stands_before(keys: frozenset[Key], rule: CompiledRule) -> bool:
+    """Tell whether a rule that stands before one party of a call stands before who has one of these keys too.
 
     Not if it asks from where they call, or who acts: that differs from party to party.
     """
     by_party = rule.workloads or any(path[0] == "actor" for path in reads_of(rule))
-    return key in rule.subjects and not by_party
+    return not keys.isdisjoint(rule.subjects) and not by_party
 
 
-def _count_meanings(rules: Iterable[CompiledRule]) -> Counter[Hashable]:
-    """Return how many of the rules ask for the same, by what they ask for."""
-    return Counter(meaning(rule.gate) for rule in rules if rule.gate is not None)
+def _count_meanings(keys: frozenset[Key], rules: Iterable[CompiledRule]) -> Counter[Hashable]:
+    """Return how many of the rules ask for the same, by what they ask for, and with several keys also before whom."""
+    several = len(keys) > 1
+    return Counter((meaning(rule.gate), rule.subjects if several else keys) for rule in rules if rule.gate is not None)
