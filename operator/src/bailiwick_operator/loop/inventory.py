@@ -113,7 +113,10 @@ class Inventory:
         ghosts = [seen for key, seen in self._seen.items() if key not in listed and seen.version <= version]
         for ghost in ghosts:
             self.forget(ghost.body)
-        missing = [body for key, body in listed.items() if key not in self._seen]
+        # What is gone was deleted while the list was read, with notice.
+        missing = [
+            body for key, body in listed.items() if key not in self._seen and body["metadata"]["uid"] not in self._gone
+        ]
         for body in listed.values():
             self.record(body)
         return len(ghosts), len(missing)

@@ -108,6 +108,13 @@ class TestAnAudit:
         inventory.audit([at("a", 5)], 9)
         assert version_of(inventory, "a") is None
 
+    def test_does_not_count_as_missing_what_was_deleted_while_the_list_was_read(self) -> None:
+        inventory = Inventory(Ticks(), Told())
+        inventory.record(at("a", 5))
+        inventory.before_list()
+        inventory.forget(at("a", 10))
+        assert inventory.audit([at("a", 5), at("b", 6)], 9) == (0, 1)
+
     def test_does_not_replace_by_what_is_older(self) -> None:
         inventory = Inventory(Ticks(), Told())
         inventory.record(at("a", 12))
