@@ -8,7 +8,7 @@ import json
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_kube.lists import ListPage, RefusedListError, pages
@@ -35,6 +35,8 @@ REVOCATIONS_PATH: Final = revocations_path()
 
 Object = dict[str, Any]
 Kind = Literal["EndpointPolicy", "ApprovalGrant", "EndpointData"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+"""The kinds whose status is written here."""
 _PATHS: Final = {"EndpointPolicy": policies_path, "ApprovalGrant": grants_path, "EndpointData": data_path}
 
 

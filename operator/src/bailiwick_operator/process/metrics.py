@@ -24,6 +24,7 @@ from bailiwick_operator.guard.keep import KeepWatch
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.histories.sweeper import OUTCOMES as SWEEPS, HistorySweeper
 from bailiwick_operator.keys import KeyKeeper
+from bailiwick_operator.kube import KINDS
 from bailiwick_operator.loop.clock import Clock, SkewMonitor
 from bailiwick_operator.loop.events import Events
 from bailiwick_operator.loop.status import OUTCOMES, Writer
@@ -36,7 +37,7 @@ from bailiwick_operator.signals.receivers import SignalReceivers
 from bailiwick_process.metric import Metric
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-_KINDS: Final = ("EndpointPolicy", "ApprovalGrant")
+_KNOWN: Final = ("EndpointPolicy", "ApprovalGrant")
 _RANKS: Final = ("1", "2", "3", "4", "5")
 _ISSUER: Final = ("issuer", ("the issuers with signals in the issuers file",))
 
@@ -82,12 +83,12 @@ AHEAD: Final = Metric(
     "Seconds by which the operator's clock is ahead of the API server's. Negative when it is behind.",
 )
 KEYS: Final = Metric("bailiwick_operator_keys_ok", "gauge", "1 while the signing keys are in order.")
-OBJECTS: Final = Metric("bailiwick_operator_objects", "gauge", "Objects that the operator knows.", (("kind", _KINDS),))
+OBJECTS: Final = Metric("bailiwick_operator_objects", "gauge", "Objects that the operator knows.", (("kind", _KNOWN),))
 WRITES: Final = Metric(
     "bailiwick_operator_status_writes_total",
     "counter",
     "Status writes. conflict: the object had changed since it was read, and is reconciled again.",
-    (("kind", _KINDS), ("outcome", OUTCOMES)),
+    (("kind", KINDS), ("outcome", OUTCOMES)),
 )
 GHOSTS: Final = Metric(
     "bailiwick_operator_ghosts_total",
@@ -309,10 +310,10 @@ class Metrics(Collector):
         yield _gauge(CLOCK, [((), self._leader.skew.problem is None)])
         yield _gauge(AHEAD, [((), math.nan if clock.ahead is None else clock.ahead)])
         yield _gauge(KEYS, [((), keys.problem is None)])
-        known = zip(_KINDS, (reconciler.policies, reconciler.grants), strict=True)
+        known = zip(_KNOWN, (reconciler.policies, reconciler.grants), strict=True)
         yield _gauge(OBJECTS, [((kind,), len(inventory)) for kind, inventory in known])
         writes = self._leader.writer.writes
-        yield _counter(WRITES, [((kind, outcome), writes[kind, outcome]) for kind in _KINDS for outcome in OUTCOMES])
+        yield _counter(WRITES, [((kind, outcome), writes[kind, outcome]) for kind in KINDS for outcome in OUTCOMES])
         yield _counter(GHOSTS, [((), reconciler.ghosts)])
         heard = reconciler.heard
         yield _gauge(EVENT_AGE, [((), math.inf if heard is None else clock.monotonic() - heard)])

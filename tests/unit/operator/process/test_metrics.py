@@ -3,8 +3,9 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from http import HTTPStatus
 from types import SimpleNamespace
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 import pytest
 
@@ -13,6 +14,7 @@ from bailiwick_api.issuers import IssuerConfig
 from bailiwick_api.manifests.canary import canary
 from bailiwick_api.times import stamp
 from bailiwick_coverage.findings import CoverageCode
+from bailiwick_kube.responses import ApiResponse
 from bailiwick_operator.coverage.counter import CoverageCounter, CoverageCounts
 from bailiwick_operator.coverageflags import CoverageSettings
 from bailiwick_operator.evidence.chronicle import Chronicle
@@ -22,12 +24,13 @@ from bailiwick_operator.grants.controller import GrantBarriers
 from bailiwick_operator.guard.keep import KeepWatch
 from bailiwick_operator.histories.sweeper import HistorySweeper
 from bailiwick_operator.keys import KeyKeeper
+from bailiwick_operator.kube import Kind, OperatorClient
 from bailiwick_operator.loop.clock import SkewMonitor
 from bailiwick_operator.loop.events import Events
-from bailiwick_operator.loop.inventory import Ticks
+from bailiwick_operator.loop.inventory import Inventory, ObservedObject, Tick, Ticks
 from bailiwick_operator.loop.status import Writer
 from bailiwick_operator.loop.waitlist import WaitList
-from bailiwick_operator.loop.workqueue import WorkItem, WorkQueue
+from bailiwick_operator.loop.workqueue import RetryError, WorkItem, WorkQueue
 from bailiwick_operator.notify.notifier import Notifier
 from bailiwick_operator.notify.sources import TargetSources
 from bailiwick_operator.process.health import Health, Progress
@@ -38,7 +41,8 @@ from bailiwick_operator.reconciler import Reconciler
 from bailiwick_operator.settings import parse
 from bailiwick_operator.signals.receivers import SignalReceivers
 from support.objects import Object, policy
-from unit.operator.cases import INSTALLATION, grant, right_clock
+from support.transport import FakeTransport
+from unit.operator.cases import INSTALLATION, grant, right_clock, stored
 from unit.operator.fakeapi import FakeApi
 from unit.operator.guard.test_guard_keeper import keeper
 
@@ -180,6 +184,20 @@ async def test_what_happened_is_told() -> None:
     assert after["bailiwick_operator_objects,EndpointPolicy"] == 1
     assert after["bailiwick_operator_status_writes_total,EndpointPolicy,conflict"] == 2
     assert after["bailiwick_operator_guard_falls_total"] == 0
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+async def test_a_refused_status_write_of_any_kind_is_counted(kind: Kind) -> None:
+    metrics, leader = leading()
+    name = f"bailiwick_operator_status_writes_total,{kind},refused"
+    assert samples(metrics)[name] == 0
+    refusing = OperatorClient(FakeTransport(lambda _request: ApiResponse(HTTPStatus.FORBIDDEN, {})), lambda: True)
+    writer = Writer(refusing, leader.events)
+    seen = ObservedObject(stored(policy("crm")), Tick(1))
+    with pytest.raises(RetryError):
+        await writer.write(kind, Inventory(Ticks(), lambda _body: None), seen, {"conditions": []})
+    metrics.lead(replace(leader, writer=writer))
+    assert samples(metrics)[name] == 1
 
 
 def test_every_signal_that_there_can_be_is_counted_from_the_start() -> None:
