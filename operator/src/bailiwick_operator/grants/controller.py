@@ -24,7 +24,7 @@ from bailiwick_operator.loop.status import Writer
 from bailiwick_operator.loop.waitlist import WaitList
 from bailiwick_operator.loop.workqueue import WorkItem
 from bailiwick_operator.reconcile import approvalgrant, retention
-from bailiwick_operator.reconcile.guard import is_canary
+from bailiwick_operator.reconcile.guard import is_own_canary
 from bailiwick_operator.reconcile.resolution import Resolution
 from bailiwick_operator.reconcile.retention import RetainedGrants, RetentionPeriods
 
@@ -77,7 +77,7 @@ class GrantController:
     async def look(self, work: WorkItem, carriers: Callable[[str, str], tuple[Key, ...]]) -> None:
         """Bring a grant's status up to date. `carriers` of an endpoint's settings, by namespace and endpoint."""
         seen = self._grants.get(Key(work.namespace, work.name))
-        if seen is None or is_canary(seen.body, self._installation) or self._void_by_name(seen):
+        if seen is None or is_own_canary(seen.body, self._installation) or self._void_by_name(seen):
             self._forget(work)
             return
         proven = self._guard.covers(seen.at)

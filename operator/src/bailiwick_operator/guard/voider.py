@@ -22,7 +22,7 @@ from bailiwick_kube.paths import grants_path
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.kube import GRANTS_PATH, Object, OperatorClient
 from bailiwick_operator.reconcile.conditions import Status
-from bailiwick_operator.reconcile.guard import is_canary, is_over, is_stored_void, must_void, void_status
+from bailiwick_operator.reconcile.guard import is_over, is_own_canary, is_stored_void, must_void, void_status
 
 _LOG: Final = structlog.get_logger(__name__)
 _ROUNDS: Final = 10
@@ -158,7 +158,7 @@ class Voider:
         return "refused"
 
     def _name(self, grant: Object, named: dict[str, VoidGrant]) -> None:
-        if is_canary(grant, self._installation):
+        if is_own_canary(grant, self._installation):
             return
         metadata = grant["metadata"]
         named[metadata["uid"]] = _void_grant(grant)

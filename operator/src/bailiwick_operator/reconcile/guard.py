@@ -97,8 +97,11 @@ def _usable_record(record: Record | None, proof: Proof) -> Record | None:
     return record
 
 
-def is_canary(grant: Object, installation: Installation) -> bool:
-    """Tell whether this is the grant that the dry runs use."""
+def is_own_canary(grant: Object, installation: Installation) -> bool:
+    """Tell whether this is the grant that the dry runs of this installation use, by its name alone.
+
+    `bailiwick_api.manifests.canary.is_canary` tells of the canary of any installation, by its request.
+    """
     metadata = grant["metadata"]
     return bool(metadata["namespace"] == installation.namespace and metadata["name"] == CANARY_GRANT)
 
@@ -115,7 +118,7 @@ def is_pristine(found: Object, made: Object) -> bool:
 
 def must_void(grant: Object, after: int, installation: Installation, now: datetime) -> bool:
     """Tell whether to make a grant void: not over, not the canary, written after the last proof of the old guard."""
-    if is_canary(grant, installation) or is_over(grant, now):
+    if is_own_canary(grant, installation) or is_over(grant, now):
         return False
     version = grant["metadata"]["resourceVersion"]
     return not version.isdecimal() or int(version) > after
