@@ -26,11 +26,12 @@ from bailiwick_operator.kube import (
     GRANTS_PATH,
     POLICIES_PATH,
     REVOCATIONS_PATH,
+    Object,
     OperatorClient,
     RefusedError,
 )
 from bailiwick_operator.loop.expiry import Expiries
-from bailiwick_operator.loop.inventory import Inventory, Key, Object, ObservedObject, Ticks, key_of
+from bailiwick_operator.loop.inventory import Inventory, Key, ObservedObject, Ticks, key_of
 from bailiwick_operator.loop.status import Writer
 from bailiwick_operator.loop.workqueue import RetryError, WorkItem, WorkQueue
 from bailiwick_operator.notify.notifier import Notifier
@@ -166,7 +167,7 @@ class Reconciler:
             (GRANTS_PATH, self.grants),
         )
         for path, inventory in needed:
-            inventory.before_list()
+            inventory.begin_audit()
             listed = await self._kube.list(path)
             gone, came = inventory.audit(listed.items, listed.version)
             ghosts, missing = ghosts + gone, missing + came
@@ -175,7 +176,7 @@ class Reconciler:
 
     async def _list_data(self) -> tuple[int, int]:
         """Take in a full list of data. Without permission, or without its CRD, policies continue without data."""
-        self.data.objects.before_list()
+        self.data.objects.begin_audit()
         try:
             listed = await self._kube.list(DATA_PATH, reduce=summed_up)
         except RefusedError as error:

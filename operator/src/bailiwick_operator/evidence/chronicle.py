@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -22,6 +22,7 @@ from bailiwick_engine.signatures.reviewsignature import key_fingerprint
 from bailiwick_engine.signatures.statement import reason_digest, request_digest
 from bailiwick_engine.steps import Steps
 from bailiwick_operator.evidence.ledger import OperatorLedger
+from bailiwick_operator.kube import Object
 from bailiwick_operator.reconcile import retention
 
 _LOG: Final = structlog.get_logger(__name__)
@@ -29,7 +30,6 @@ _TURN: Final = 0.005
 _PART: Final = 16_000
 """Characters of a file of reviewers' keys in one line."""
 
-Object = dict[str, Any]
 _STEP: Final = ("name", "policy", "kind", "groups", "count", "signature")
 _REVIEW: Final = ("reviewer", "step", "group", "decision", "binding", "signature")
 _STATUS: Final = ("approvedTime", "notAfterTime", "uses", "useRecords", "resolved")

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from bailiwick_api.manifests.canary import is_canary
-from bailiwick_operator.loop.inventory import Key, Object, key_of
+from bailiwick_operator.kube import Object
+from bailiwick_operator.loop.inventory import Key, key_of
 from bailiwick_operator.reconcile.conditions import parse_time
 
 BOUNDS: Final = (10, 30, 60, 300, 900, 1800, 3600, 7200, 21600, 86400)

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from bailiwick_engine.approval import grants
 from bailiwick_engine.approval.grants import Grant
-from bailiwick_operator.loop.inventory import Key, Object, key_of
+from bailiwick_operator.kube import Object
+from bailiwick_operator.loop.inventory import Key, key_of
 from bailiwick_operator.reconcile.grantlimits import AskedGrant
 
 _Endpoint = tuple[str, str]

@@ -20,8 +20,8 @@ from bailiwick_engine.compile.gateextract import gate_extract
 from bailiwick_engine.compile.policies import policy_ref
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, SettingsMeaning
 from bailiwick_operator.grants.history import GrantHistory
-from bailiwick_operator.kube import OperatorClient, RefusedError
-from bailiwick_operator.loop.inventory import Inventory, Key, Object
+from bailiwick_operator.kube import Object, OperatorClient, RefusedError
+from bailiwick_operator.loop.inventory import Inventory, Key
 from bailiwick_operator.reconcile import endpointpolicy
 from bailiwick_operator.reconcile.grantlimits import exceeded
 from bailiwick_operator.reconcile.resolution import (

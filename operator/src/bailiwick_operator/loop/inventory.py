@@ -7,10 +7,11 @@ known, so that a proof which began at a later tick has read the guards after the
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, NewType
+from typing import NamedTuple, NewType
+
+from bailiwick_operator.kube import Object
 
 Tick = NewType("Tick", int)
-Object = dict[str, Any]
 
 
 class Key(NamedTuple):
@@ -102,8 +103,8 @@ class Inventory:
             del self._seen[key_of(body)]
             self._changed(body)
 
-    def before_list(self) -> None:
-        """Begin an audit. What is deleted from here on must not come back with a list that was read before."""
+    def begin_audit(self) -> None:
+        """Begin an audit, before its list is read. What is deleted from here on must not come back with that list."""
         self._gone.clear()
 
     def audit(self, items: Iterable[Object], version: int) -> tuple[int, int]:

@@ -10,9 +10,9 @@ from typing import Final
 import structlog
 
 from bailiwick_kube.responses import ApiResponse
-from bailiwick_operator.kube import Kind, OperatorClient
+from bailiwick_operator.kube import Kind, Object, OperatorClient
 from bailiwick_operator.loop.events import Events
-from bailiwick_operator.loop.inventory import Inventory, Object, ObservedObject, key_of
+from bailiwick_operator.loop.inventory import Inventory, ObservedObject, key_of
 from bailiwick_operator.loop.workqueue import RetryError
 from bailiwick_operator.reconcile import retention, transitions
 from bailiwick_operator.reconcile.conditions import Status

@@ -22,9 +22,10 @@ from bailiwick_notifications.grantevents import grant_events
 from bailiwick_notifications.notification import Notification, NotificationType, installation_notification
 from bailiwick_notifications.sending.sender import NotificationSender
 from bailiwick_notifications.targets import Target
+from bailiwick_operator.kube import Object
 from bailiwick_operator.loop.clock import Clock
 from bailiwick_operator.loop.expiry import Expiries
-from bailiwick_operator.loop.inventory import Key, Object, key_of
+from bailiwick_operator.loop.inventory import Key, key_of
 from bailiwick_operator.notify.outbox import DeliveryCounts, Outbox, OutboxName, Scope
 from bailiwick_operator.notify.sources import TargetSources
 from bailiwick_operator.notifyflags import NotifySettings

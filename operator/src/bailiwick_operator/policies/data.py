@@ -10,7 +10,8 @@ from typing import Final
 
 from bailiwick_engine.budget.datasize import ledger_name
 from bailiwick_engine.budget.ledger import Excess
-from bailiwick_operator.loop.inventory import Inventory, Key, Object, Ticks, key_of
+from bailiwick_operator.kube import Object
+from bailiwick_operator.loop.inventory import Inventory, Key, Ticks, key_of
 from bailiwick_operator.loop.status import Writer
 from bailiwick_operator.loop.workqueue import WorkItem
 from bailiwick_operator.programmed.poller import ProgrammedPoller

@@ -8,7 +8,7 @@ counts, and a review that came before never will.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -22,7 +22,7 @@ from bailiwick_engine.compile import schemaerrors
 from bailiwick_engine.compile.acceptance import list_problems
 from bailiwick_engine.revocations import NONE as NO_REVOCATIONS, PartyRevocation, Revocations
 from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS, ReviewerTrust
-from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, differs, entries, parse_time
+from bailiwick_operator.reconcile.conditions import DesiredCondition, Object, Status, differs, entries, parse_time
 from bailiwick_operator.reconcile.resolution import (
     OverLimit,
     Resolution,
@@ -49,7 +49,6 @@ _UNRESOLVED_PREFIX: Final = "cannot be reviewed until its names are resolved: "
 RESOLVE_AGAIN: Final = timedelta(seconds=30)
 KEYS_AGAIN: Final = timedelta(seconds=10)
 TYPES: Final = frozenset({"Approved", "Denied", "Consumed", "Lapsed", "Revoked", "Ready"})
-Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from typing import Any, Final, Literal
 from bailiwick_api.times import stamp
 from bailiwick_engine.compile.acceptance import shorten
 
+# `kube` has the same: neither of the two rooms imports the other.
+Object = dict[str, Any]
 Status = dict[str, Any]
 _MESSAGE_LENGTH: Final = 4096
 

@@ -7,7 +7,7 @@ same function reads it here, in admission and in the decision point, so that all
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from bailiwick_api.kinds.endpointdata import MOST_READERS
 from bailiwick_engine.budget.datasize import data_claim
@@ -15,14 +15,13 @@ from bailiwick_engine.budget.ledger import Claim, Excess
 from bailiwick_engine.cel.data import UnknownReason, read_data
 from bailiwick_engine.compile.acceptance import over_budget, shorten
 from bailiwick_operator.reconcile import programmed as programming
-from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, differs, entries
+from bailiwick_operator.reconcile.conditions import DesiredCondition, Object, Status, differs, entries
 from bailiwick_operator.reconcile.programmed import ServedGeneration
 
 OWNED: Final = ("observedGeneration", "digest", "readers", "conditions")
 TYPES: Final = frozenset({"Programmed", "Ready"})
 _SUMMARY: Final = "summary"
 _MESSAGE: Final = 500
-Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

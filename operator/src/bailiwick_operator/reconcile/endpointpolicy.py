@@ -10,7 +10,7 @@ names.
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from bailiwick_api.kinds.policystatus import MOST_GATED_ACTIONS
 from bailiwick_api.times import stamp
@@ -26,7 +26,7 @@ from bailiwick_engine.compile.acceptance import (
 from bailiwick_engine.compile.checks import expiry_message
 from bailiwick_engine.policy.replacements import Replacement, replaced_by, standings
 from bailiwick_operator.reconcile import programmed as programming
-from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, differs, entries, truth
+from bailiwick_operator.reconcile.conditions import DesiredCondition, Object, Status, differs, entries, truth
 from bailiwick_operator.reconcile.endpointdata import data_ready, names
 from bailiwick_operator.reconcile.programmed import ServedGeneration
 from bailiwick_operator.reconcile.usage import NOTHING_KNOWN, PolicyUse, shadow, usage
@@ -38,7 +38,6 @@ OWNED: Final = (
 TYPES: Final = frozenset({"Accepted", "DataReady", "Programmed", "Ready", "Shadowing"})
 # Reasons that take precedence over data: where they hold, no data is read.
 _FIRST: Final = frozenset({"Deleting", "Expired", *NotAcceptedReason})
-Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

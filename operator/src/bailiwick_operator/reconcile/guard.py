@@ -7,7 +7,7 @@ good. Nothing about a stored object is usable, not even its shape: no object mak
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from bailiwick_api.accounts import CANARY_GRANT, KEEP_ENTRY, REVIEWERS_SERIAL_ENTRY, Installation
 from bailiwick_api.kinds.approvalgrant import GUARD_UNPROVEN, TERMINAL_PHASES
@@ -15,9 +15,8 @@ from bailiwick_api.times import parse_time as read_time, stamp
 from bailiwick_api.voidgrants import NONE, VOID_ENTRY, VoidGrants
 from bailiwick_engine.signatures.registrars import NO_FLOOR, SerialFloor
 from bailiwick_operator.reconcile.approvalgrant import OWNED
-from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, entries
+from bailiwick_operator.reconcile.conditions import DesiredCondition, Object, Status, entries
 
-Object = dict[str, Any]
 # For 30 s the decision point allows the same call again that took a use; the rest is tolerance for clocks.
 _REPEATABLE: Final = timedelta(hours=1)
 

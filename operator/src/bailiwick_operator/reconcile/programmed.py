@@ -7,12 +7,11 @@ it.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from bailiwick_engine.compile.acceptance import shorten
-from bailiwick_operator.reconcile.conditions import DesiredCondition
+from bailiwick_operator.reconcile.conditions import DesiredCondition, Object
 
-Object = dict[str, Any]
 Generation = tuple[str, int]
 """A policy's uid and its generation."""
 _MOST_NAMED: Final = 3

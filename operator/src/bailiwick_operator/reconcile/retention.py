@@ -9,10 +9,10 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
-from bailiwick_operator.reconcile.conditions import parse_time
+from bailiwick_operator.reconcile.conditions import Object, parse_time
 
 MOST_DAYS: Final = 30
 _AT_LEAST: Final = timedelta(hours=1)
@@ -20,7 +20,6 @@ _DENIAL_AT_LEAST: Final = timedelta(days=1)
 # A grant waits for its reviews for a day at most, and can be used for a day at most.
 LONGEST_LIFE: Final = timedelta(days=2)
 _CONDITION_OF: Final = {"Withdrawn": "Revoked"}
-Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

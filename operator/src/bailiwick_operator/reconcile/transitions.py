@@ -5,11 +5,11 @@ nothing, has no events. Messages are those of the conditions.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from bailiwick_api.kinds.approvalgrant import GUARD_UNPROVEN
 from bailiwick_engine.compile.acceptance import shorten
-from bailiwick_operator.reconcile.conditions import Status
+from bailiwick_operator.reconcile.conditions import Object, Status
 
 NOTE_LENGTH: Final = 1024
 _ACTIONS: Final = {
@@ -25,7 +25,6 @@ _ACTIONS: Final = {
 }
 _WARNINGS: Final = frozenset({"Denied", "Revoked", GUARD_UNPROVEN})
 _JUDGE: Final = "Judge"
-Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,11 @@ once a day, counts at most once in ten minutes and by steps. A policy whose use 
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from bailiwick_api.times import parse_time, stamp
+from bailiwick_operator.reconcile.conditions import Object, Status
 
-Object = dict[str, Any]
-Status = dict[str, Any]
 DAY: Final = timedelta(days=1)
 _SECONDS: Final = 86_400
 _SHADOW_PAUSE: Final = timedelta(minutes=10)

@@ -16,10 +16,10 @@ from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine.revocations import Revocations, parse
 from bailiwick_kube.transport import UnreachableError
-from bailiwick_operator.kube import OperatorClient, RefusedError
+from bailiwick_operator.kube import Object, OperatorClient, RefusedError
 from bailiwick_operator.loop.clock import Clock
 from bailiwick_operator.loop.grantsurvey import GrantSurvey
-from bailiwick_operator.loop.inventory import Inventory, Key, Object, ObservedObject, Ticks, key_of
+from bailiwick_operator.loop.inventory import Inventory, Key, ObservedObject, Ticks, key_of
 from bailiwick_operator.loop.workqueue import WorkItem
 
 _LOG: Final = structlog.get_logger(__name__)

@@ -16,9 +16,9 @@ from typing import Any, Final
 import structlog
 
 from bailiwick_kube.transport import UnreachableError
-from bailiwick_operator.kube import RefusedError
+from bailiwick_operator.kube import Object, RefusedError
 from bailiwick_operator.loop.clock import Clock
-from bailiwick_operator.loop.inventory import Object, ObservedObject
+from bailiwick_operator.loop.inventory import ObservedObject
 from bailiwick_operator.programmed.replicas import (
     AbsentReplicaError,
     Replica,

@@ -82,20 +82,20 @@ class TestAnAudit:
         inventory = Inventory(Ticks(), told)
         for name in ("a", "b"):
             inventory.record(at(name, 5))
-        inventory.before_list()
+        inventory.begin_audit()
         assert inventory.audit([at("a", 5)], 9) == (1, 0)
         assert (version_of(inventory, "a"), version_of(inventory, "b")) == (5, None)
         assert told == ["a", "b", "b"]
 
     def test_finds_what_nobody_told_of(self) -> None:
         inventory = Inventory(Ticks(), Told())
-        inventory.before_list()
+        inventory.begin_audit()
         assert inventory.audit([at("a", 5)], 9) == (0, 1)
         assert version_of(inventory, "a") == 5
 
     def test_leaves_what_was_created_after_the_list_was_read(self) -> None:
         inventory = Inventory(Ticks(), Told())
-        inventory.before_list()
+        inventory.begin_audit()
         inventory.record(at("new", 12))
         assert inventory.audit([], 9) == (0, 0)
         assert version_of(inventory, "new") == 12
@@ -103,7 +103,7 @@ class TestAnAudit:
     def test_does_not_bring_back_what_was_deleted_while_the_list_was_read(self) -> None:
         inventory = Inventory(Ticks(), Told())
         inventory.record(at("a", 5))
-        inventory.before_list()
+        inventory.begin_audit()
         inventory.forget(at("a", 10))
         inventory.audit([at("a", 5)], 9)
         assert version_of(inventory, "a") is None
@@ -111,14 +111,14 @@ class TestAnAudit:
     def test_does_not_count_as_missing_what_was_deleted_while_the_list_was_read(self) -> None:
         inventory = Inventory(Ticks(), Told())
         inventory.record(at("a", 5))
-        inventory.before_list()
+        inventory.begin_audit()
         inventory.forget(at("a", 10))
         assert inventory.audit([at("a", 5), at("b", 6)], 9) == (0, 1)
 
     def test_does_not_replace_by_what_is_older(self) -> None:
         inventory = Inventory(Ticks(), Told())
         inventory.record(at("a", 12))
-        inventory.before_list()
+        inventory.begin_audit()
         inventory.audit([at("a", 5)], 9)
         assert version_of(inventory, "a") == 12
 

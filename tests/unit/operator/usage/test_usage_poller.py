@@ -8,7 +8,8 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_kube.transport import UnreachableError
-from bailiwick_operator.loop.inventory import Inventory, Object, Ticks
+from bailiwick_operator.kube import Object
+from bailiwick_operator.loop.inventory import Inventory, Ticks
 from bailiwick_operator.programmed.replicas import AbsentReplicaError, Replica, SilentReplicaError
 from bailiwick_operator.reconcile.conditions import Status
 from bailiwick_operator.usage.observation import UsageObservation
