@@ -17,9 +17,9 @@ from bailiwick_engine.budget.ledger import Excess
 from bailiwick_engine.compile.acceptance import CompilationSummary
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.evidence.chronicle import Chronicle
+from bailiwick_operator.grants.askedgrants import AskedGrants
 from bailiwick_operator.grants.backlog import PendingGrants
 from bailiwick_operator.grants.controller import GrantBarriers, GrantController
-from bailiwick_operator.grants.history import GrantHistory
 from bailiwick_operator.grants.lookup import Resolver
 from bailiwick_operator.kube import (
     DATA_PATH,
@@ -83,7 +83,7 @@ class Reconciler:
         self._usage = usage
         self._writer = writer
         self.pending: Final = PendingGrants(clock.now)
-        self._history = GrantHistory()
+        self._asked_grants = AskedGrants()
         self.data: Final = DataController(ticks, writer, poller, queue.add, self._endpoint_of)
         self.policies: Final = Inventory(ticks, self._policy_changed)
         self._judging: Final = PolicySummaries(
@@ -109,7 +109,7 @@ class Reconciler:
         self.granting: Final = GrantController(
             settings.installation,
             self.grants,
-            Resolver(kube, self.policies, self._judging.summary_of, self._history, settings.issuers),
+            Resolver(kube, self.policies, self._judging.summary_of, self._asked_grants, settings.issuers),
             self._writer,
             self._expiries,
             settings.keeping,
@@ -271,7 +271,7 @@ class Reconciler:
         key = key_of(body)
         gone = self.grants.get(key) is None
         self.pending.changed(body, gone=gone)
-        self._history.changed(body, gone=gone)
+        self._asked_grants.changed(body, gone=gone)
         self._chronicle.grant_changed(body, gone=gone)
         self._notifier.grant_changed(body, gone=gone)
         self._queue.add(WorkItem("ApprovalGrant", *key))
@@ -283,7 +283,7 @@ class Reconciler:
             elif work.kind == "EndpointData":
                 await self.data.look(work, self._clock.now())
             else:
-                await self.granting.look(work, self._carriers)
+                await self.granting.look(work, self._carriers_of)
         except UnreachableError as error:
             raise RetryError(str(error)) from error
 
@@ -292,7 +292,7 @@ class Reconciler:
         found = [seen for key in keys if (seen := self.policies.get(key)) is not None]
         policies = [seen for seen in found if endpointpolicy.endpoint_of(seen.body) == work.name]
         judged = [self._judging.summary_of(seen.body) for seen in policies]
-        carriers = tuple(
+        carrier_names = tuple(
             seen.body["metadata"]["name"] for seen in policies if endpointpolicy.carries_settings(seen.body)
         )
         principals: set[str] = set()
@@ -311,7 +311,7 @@ class Reconciler:
             key = key_of(seen.body)
             if one is None or (last is not None and key <= last):
                 continue
-            outcome, why = await self._look_at_policy(work, seen, one, carriers, principals, candidates)
+            outcome, why = await self._look_at_policy(work, seen, one, carrier_names, principals, candidates)
             if outcome.wake is not None:
                 wake = outcome.wake if wake is None else min(wake, outcome.wake)
             if why is not None:
@@ -333,7 +333,7 @@ class Reconciler:
         work: WorkItem,
         seen: ObservedObject,
         judged: tuple[CompilationSummary, Excess | None],
-        carriers: tuple[str, ...],
+        carrier_names: tuple[str, ...],
         principals: set[str],
         candidates: dict[str, DesiredCondition],
     ) -> tuple[endpointpolicy.PolicyPlan, str | None]:
@@ -343,7 +343,7 @@ class Reconciler:
         unknowns = self.data.unknowns(seen.body["metadata"]["namespace"], seen.body)
         replacing = candidates.get(seen.body["metadata"]["name"])
         observed = endpointpolicy.PolicyObservation(
-            *(judged[0], carriers, serving, principals, self._issuers, judged[1], unknowns, replacing),
+            *(judged[0], carrier_names, serving, principals, self._issuers, judged[1], unknowns, replacing),
             self._usage.policy_use(seen.body),
         )
         outcome = endpointpolicy.reconcile(seen.body, observed, self._clock.now())
@@ -368,7 +368,7 @@ class Reconciler:
             else endpointpolicy.changed_use_status(body, judged[0], self._usage.policy_use(body), self._clock.now())
         )
 
-    def _carriers(self, namespace: str, endpoint: str) -> tuple[Key, ...]:
+    def _carriers_of(self, namespace: str, endpoint: str) -> tuple[Key, ...]:
         found = (self.policies.get(key) for key in sorted(self._endpoints.get((namespace, endpoint), ())))
         return tuple(
             key_of(seen.body) for seen in found if seen is not None and endpointpolicy.carries_settings(seen.body)

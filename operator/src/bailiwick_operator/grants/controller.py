@@ -29,7 +29,7 @@ from bailiwick_operator.reconcile.resolution import Resolution
 from bailiwick_operator.reconcile.retention import RetainedGrants, RetentionPeriods
 
 _LOG: Final = structlog.get_logger(__name__)
-_MOVED: Final = timedelta(seconds=5)
+_LOOK_AGAIN: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class GrantController:
         self,
         installation: Installation,
         grants: Inventory,
-        resolver: Resolver[WorkItem],
+        resolver: Resolver,
         writer: Writer,
         expiries: Expiries[WorkItem],
         keeping: RetentionPeriods,
@@ -74,15 +74,15 @@ class GrantController:
         for work in self._resolver.waiting((namespace, endpoint)):
             self._again(work)
 
-    async def look(self, work: WorkItem, carriers: Callable[[str, str], tuple[Key, ...]]) -> None:
-        """Bring a grant's status up to date. `carriers` of an endpoint's settings, by namespace and endpoint."""
+    async def look(self, work: WorkItem, carriers_of: Callable[[str, str], tuple[Key, ...]]) -> None:
+        """Bring a grant's status up to date. `carriers_of` an endpoint's settings, by namespace and endpoint."""
         seen = self._grants.get(Key(work.namespace, work.name))
-        if seen is None or is_own_canary(seen.body, self._installation) or self._void_by_name(seen):
+        if seen is None or is_own_canary(seen.body, self._installation) or self._is_being_voided(seen):
             self._forget(work)
             return
         proven = self._guard.covers(seen.at)
         try:
-            resolution = await self._resolution(work, seen, carriers, proven=proven)
+            resolution = await self._resolution(work, seen, carriers_of, proven=proven)
             # After the last await, so that the clock cannot be set between this check and the judgement.
             earliest = self._earliest(work)
             timed = earliest is not None
@@ -111,11 +111,11 @@ class GrantController:
             # The write comes back as a newer version, and only that one may be deleted.
             await self._writer.write("ApprovalGrant", self._grants, seen, outcome.status)
         elif earliest is not None:
-            kept_until = await self._retain(seen, earliest)
+            kept_until = await self._delete_if_kept_enough(seen, earliest)
             wake = kept_until if kept_until is not None else wake
         self._expiries.set(work, wake if timed else None)
 
-    def _void_by_name(self, seen: ObservedObject) -> bool:
+    def _is_being_voided(self, seen: ObservedObject) -> bool:
         """Tell whether the keeper of the guard is making this void, so that it alone deals with it."""
         metadata = seen.body["metadata"]
         return self._guard.void.holds(metadata["namespace"], metadata["uid"])
@@ -127,7 +127,7 @@ class GrantController:
         return earliest
 
     async def _resolution(
-        self, work: WorkItem, seen: ObservedObject, carriers: Callable[[str, str], tuple[Key, ...]], *, proven: bool
+        self, work: WorkItem, seen: ObservedObject, carriers_of: Callable[[str, str], tuple[Key, ...]], *, proven: bool
     ) -> Resolution | None:
         request = approvalgrant.unresolved_request(seen.body)
         if request is None:
@@ -137,10 +137,10 @@ class GrantController:
         self._resolver.wait(work, (work.namespace, request.endpoint))
         if not proven and (seen.body.get("status") or {}).get("phase") != "Pending":
             return None
-        key, carried = Key(work.namespace, work.name), carriers(work.namespace, request.endpoint)
-        return await self._resolver.resolution(key, request, carried, self._clock.trusted_earliest)
+        key, carriers = Key(work.namespace, work.name), carriers_of(work.namespace, request.endpoint)
+        return await self._resolver.resolve_within_limits(key, request, carriers, self._clock.trusted_earliest)
 
-    async def _retain(self, seen: ObservedObject, earliest: datetime) -> datetime | None:
+    async def _delete_if_kept_enough(self, seen: ObservedObject, earliest: datetime) -> datetime | None:
         """Delete a grant that was kept for long enough; return when to look again, None where it is not over.
 
         It is kept until its time is certainly over: with a denial, its cool-down would go.
@@ -155,9 +155,9 @@ class GrantController:
         until, now = self._kept.deletion_time(grant), self._clock.now()
         if earliest < until:
             # Times come up by the latest: one that is over by that alone would come up at once, again and again.
-            return max(until, now + _MOVED)
+            return max(until, now + _LOOK_AGAIN)
         gone = await self._writer.delete(self._grants, seen)
-        return None if gone else now + _MOVED
+        return None if gone else now + _LOOK_AGAIN
 
     def _forget(self, work: WorkItem) -> None:
         self._expiries.set(work, None)

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Generic, TypeVar
 
 from bailiwick_api.kinds.approvalgrant import Request
 from bailiwick_api.serviceaccounts import ServiceAccountName
@@ -19,9 +18,10 @@ from bailiwick_engine.compile.acceptance import CompilationSummary
 from bailiwick_engine.compile.gateextract import gate_extract
 from bailiwick_engine.compile.policies import policy_ref
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, SettingsMeaning
-from bailiwick_operator.grants.history import GrantHistory
+from bailiwick_operator.grants.askedgrants import AskedGrants
 from bailiwick_operator.kube import Object, OperatorClient, RefusedError
 from bailiwick_operator.loop.inventory import Inventory, Key
+from bailiwick_operator.loop.workqueue import WorkItem
 from bailiwick_operator.reconcile import endpointpolicy
 from bailiwick_operator.reconcile.grantlimits import exceeded
 from bailiwick_operator.reconcile.resolution import (
@@ -35,14 +35,13 @@ from bailiwick_operator.reconcile.resolution import (
     resolve,
 )
 
-W = TypeVar("W")
 _Known = tuple[CompilationSummary, Excess | None]
 _Policy = CompiledPolicy | BrokenPolicy
 _Endpoint = tuple[str, str]
 
 
-class Resolver(Generic[W]):
-    """Resolves. Lives in the main loop; what waits for an endpoint is whatever the caller likes to call it.
+class Resolver:
+    """Resolves, and knows which grants wait for which endpoint. Lives in the main loop.
 
     `judged` returns what a policy came to and of what it is over budget, None while it is not compiled.
     """
@@ -52,24 +51,25 @@ class Resolver(Generic[W]):
         kube: OperatorClient,
         policies: Inventory,
         judged: Callable[[Object], _Known | None],
-        history: GrantHistory,
+        asked_grants: AskedGrants,
         issuers: Mapping[str, UsernameTemplate] | None = None,
     ) -> None:
         self._kube = kube
         self._issuers = issuers
         self._policies = policies
         self._judged = judged
-        self._history = history
-        self._waiting: dict[_Endpoint, set[W]] = {}
-        self._endpoint_of: dict[W, _Endpoint] = {}
+        self._asked_grants = asked_grants
+        self._waiting: dict[_Endpoint, set[WorkItem]] = {}
+        self._endpoint_of: dict[WorkItem, _Endpoint] = {}
 
-    async def resolution(
+    async def resolve_within_limits(
         self, key: Key, request: Request, carriers: tuple[Key, ...], earliest: Callable[[], datetime | None]
     ) -> Resolution | None:
-        """Return what the grant names; None while a policy that it needs is not compiled, or the time is not trusted.
+        """Return what the grant names, or the limit that it is over. Over none, it counts for others from now on.
 
-        `carriers`: the policies that carry its endpoint's settings. `earliest`: the earliest time that it can be, None
-        while the clock is not trusted. Raises `UnreachableError`.
+        None while a policy that it needs is not compiled, or the time is not trusted. `carriers`: the policies that
+        carry its endpoint's settings. `earliest`: the earliest time that it can be, None while the clock is not
+        trusted. Raises `UnreachableError`.
         """
         namespace = key.namespace
         named = tuple(dict.fromkeys(Key(namespace, ref.policy) for ref in request.rules))
@@ -96,25 +96,25 @@ class Resolver(Generic[W]):
         return self._within_limits(key, resolved, earliest()) if isinstance(resolved, ResolvedStatus) else resolved
 
     def _within_limits(self, key: Key, resolved: ResolvedStatus, earliest: datetime | None) -> Resolution | None:
-        asked = self._history.get(key)
+        asked = self._asked_grants.get(key)
         if asked is None or earliest is None:
             return None
         subject_uid = str(resolved.status["subjectUID"])
-        others = self._history.grants_of(key.namespace, asked.endpoint)
+        others = self._asked_grants.grants_of(key.namespace, asked.endpoint)
         over = exceeded(replace(asked, subject_uid=subject_uid), resolved.limits, others, earliest.timestamp())
         if over is not None:
             return OverLimit(over)
         # Another one that is judged before this status is written finds it here.
-        self._history.resolved(key, subject_uid)
+        self._asked_grants.resolved(key, subject_uid)
         return resolved
 
-    def wait(self, work: W, endpoint: _Endpoint) -> None:
+    def wait(self, work: WorkItem, endpoint: _Endpoint) -> None:
         """Remember that this waits for a change of the endpoint's policies."""
         self.forget(work)
         self._waiting.setdefault(endpoint, set()).add(work)
         self._endpoint_of[work] = endpoint
 
-    def forget(self, work: W) -> None:
+    def forget(self, work: WorkItem) -> None:
         """Wait no longer."""
         endpoint = self._endpoint_of.pop(work, None)
         if endpoint is not None:
@@ -122,7 +122,7 @@ class Resolver(Generic[W]):
             if not self._waiting[endpoint]:
                 del self._waiting[endpoint]
 
-    def waiting(self, endpoint: _Endpoint) -> tuple[W, ...]:
+    def waiting(self, endpoint: _Endpoint) -> tuple[WorkItem, ...]:
         """Return what waits for this endpoint."""
         return tuple(self._waiting.get(endpoint, ()))
 

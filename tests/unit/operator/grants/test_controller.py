@@ -19,8 +19,8 @@ from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS
 from bailiwick_engine.signatures.sshsig import write_signature
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest
+from bailiwick_operator.grants.askedgrants import AskedGrants
 from bailiwick_operator.grants.controller import GrantBarriers, GrantController
-from bailiwick_operator.grants.history import GrantHistory
 from bailiwick_operator.grants.lookup import Resolver
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.kube import OperatorClient
@@ -103,7 +103,7 @@ class Leader:
         self.clock = right_clock(lambda: time.time() + self.shift)
         ticks = Ticks()
         self.policies = Inventory(ticks, lambda _body: None)
-        self.history = GrantHistory()
+        self.asked_grants = AskedGrants()
         self.grants = Inventory(ticks, self._grant_changed)
         self.compiled = True
         self.excess: Excess | None = None
@@ -111,7 +111,7 @@ class Leader:
         self.again: list[WorkItem] = []
         self.due: list[WorkItem] = []
         self.expiries: Expiries[WorkItem] = Expiries(self.due.append, self.clock.now)
-        self.resolver: Resolver[WorkItem] = Resolver(self.api.client, self.policies, self._judged, self.history)
+        self.resolver = Resolver(self.api.client, self.policies, self._judged, self.asked_grants)
         writer = Writer(self.api.client, Events(self.api.client, "me", now=self.clock.now))
         self.guard = Proven()
         self.unproven = WaitList(self.again.append)
@@ -129,7 +129,7 @@ class Leader:
         )
 
     def _grant_changed(self, body: Object) -> None:
-        self.history.changed(body, gone=self.grants.get(key_of(body)) is None)
+        self.asked_grants.changed(body, gone=self.grants.get(key_of(body)) is None)
 
     def _judged(self, body: Object) -> tuple[CompilationSummary, Excess | None] | None:
         return (judge(policy_ref(body), body["spec"]), self.excess) if self.compiled else None

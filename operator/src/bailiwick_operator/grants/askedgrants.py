@@ -1,4 +1,4 @@
-"""Grant history: the requests of the grants of each endpoint, to judge the limits of those written by hand.
+"""Asked grants: what the present grants of each endpoint ask for, to judge the limits of those written by hand.
 
 Standing: beside `backlog`; the reconciler passes it every version of a grant. Holds: it decides nothing; a grant that
 was just resolved counts before its status is written.
@@ -16,7 +16,7 @@ from bailiwick_operator.reconcile.grantlimits import AskedGrant
 _Endpoint = tuple[str, str]
 
 
-class GrantHistory:
+class AskedGrants:
     """Lives in the main loop."""
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class GrantHistory:
         """Take in a version of a grant, or that it is gone."""
         key = key_of(body)
         self._drop(key)
-        asked = None if gone else asked_grant(body)
+        asked = None if gone else _asked_grant(body)
         if asked is not None:
             self._endpoint_of[key] = asked.endpoint
             self._grants.setdefault((key.namespace, asked.endpoint), {})[key.name] = asked
@@ -50,13 +50,13 @@ class GrantHistory:
         endpoint = self._endpoint_of.pop(key, None)
         if endpoint is None:
             return
-        grants = self._grants[key.namespace, endpoint]
-        del grants[key.name]
-        if not grants:
+        asked = self._grants[key.namespace, endpoint]
+        del asked[key.name]
+        if not asked:
             del self._grants[key.namespace, endpoint]
 
 
-def asked_grant(raw: Object) -> AskedGrant | None:
+def _asked_grant(raw: Object) -> AskedGrant | None:
     """Return what a stored grant asks for; None where it cannot be read, and then it never counts."""
     grant = grants.parse(raw)
     return None if grant is None else _request_of(grant)
