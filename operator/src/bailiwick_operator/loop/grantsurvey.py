@@ -41,8 +41,8 @@ class GrantSurvey:
         self._clock = clock
         self._rests_until = float("-inf")
 
-    async def find_unfinished(self, over: Iterable[PartyRevocation], earliest: datetime) -> set[str] | None:
-        """Return the names of the revocations that have work left, of these, whose time is over.
+    async def find_unfinished(self, past: Iterable[PartyRevocation], earliest: datetime) -> set[str] | None:
+        """Return which of these revocations, whose time is past, have work left: their names.
 
         `earliest`: the earliest time that it can be. None: grants were listed a moment ago, so ask again later. Raises
         `RefusedError` and `UnreachableError`.
@@ -50,41 +50,45 @@ class GrantSurvey:
         begun, oldest = self._clock(), (earliest - _LONGEST_WAIT).timestamp()
         if begun < self._rests_until:
             return None
-        finished = Revocations(self._issuers)
-        for number, one in enumerate(over):
+        sought = Revocations(self._issuers)
+        for number, one in enumerate(past):
             if one.until > oldest:
-                finished.put(_as_of_its_end(one))
+                sought.put(_as_of_its_end(one))
             if number % _SLICE == _SLICE - 1:
                 await asyncio.sleep(0)
         found: set[str] = set()
-        # Few, since what was found is looked for no more.
+        # Few, since what was found is sought no more.
         more: list[Iterator[PartyRevocation]] = []
 
         def look_at(grant: Object) -> Object:
-            work = unfinished_revocations(grant, finished, earliest)
-            if finished and _take(work, finished, found) == _AT_ONCE:
+            work = unfinished_revocations(grant, sought, earliest)
+            if sought and _take(work, sought, found) == _AT_ONCE:
                 more.append(work)
+            # Nothing of the grant is kept.
             return {}
 
-        if finished:
+        if sought:
             try:
                 await self._kube.list(GRANTS_PATH, reduce=look_at)
                 for work in more:
                     taken = _AT_ONCE
                     while taken == _AT_ONCE:
                         await asyncio.sleep(0)
-                        taken = _take(work, finished, found)
+                        taken = _take(work, sought, found)
             finally:
                 # A list can also fail after its last page but one, each time.
                 self._rests_until = begun + (self._clock() - begun) * _REST
         return found
 
 
-def _take(work: Iterator[PartyRevocation], finished: Revocations, found: set[str]) -> int:
-    """Move the next few that have work to `found`, each and not the strictest alone. Return how many they are."""
+def _take(work: Iterator[PartyRevocation], sought: Revocations, found: set[str]) -> int:
+    """Move the next few that have work from `sought` to `found`; return how many they are.
+
+    Each is removed at once: `work` yields the strictest that is left, so that removing one shows the next.
+    """
     before = len(found)
     for one in islice(work, _AT_ONCE):
-        finished.remove(one.name)
+        sought.remove(one.name)
         found.add(one.name)
     return len(found) - before
 

@@ -25,7 +25,10 @@ _QUIET_FAILURES: Final = 3
 
 
 class WorkItem(NamedTuple):
-    """What a worker looks at: one grant by its name, or all policies of one endpoint, which are judged together."""
+    """What a worker looks at: one grant, one `EndpointData`, or all policies of one endpoint, judged together.
+
+    Of the kind `EndpointPolicy`, `name` is the endpoint's: it is no part of an object's key.
+    """
 
     kind: Kind
     namespace: str
