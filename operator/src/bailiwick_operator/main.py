@@ -11,7 +11,6 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
@@ -109,6 +108,7 @@ async def operate(settings: OperatorSettings, where: Access) -> int:
         loop.add_signal_handler(number, stop.set)
     _LOG.info("starting", server=where.server, namespace=settings.installation.namespace, identity=settings.identity)
     transport = HttpTransport(where, settings.request_timeout, FIELD_MANAGER)
+    clock = Clock(transport.clock)
     leadership = Leadership(
         election_client(where, transport), settings.installation.namespace, settings.identity, settings.lease
     )
@@ -116,7 +116,7 @@ async def operate(settings: OperatorSettings, where: Access) -> int:
     asker = ReplicaClient(min(_ASK_SECONDS, settings.request_timeout))
     code = _FAILED
     try:
-        ledger = _ledger(settings)
+        ledger = _ledger(settings, clock)
     except OSError as error:
         sys.stderr.write(f"bailiwick-operator: --ledger-file {settings.ledger_file}: {error.strerror}\n")
         return _USAGE
@@ -129,7 +129,6 @@ async def operate(settings: OperatorSettings, where: Access) -> int:
             kube = OperatorClient(transport, leadership.valid)
             observation = UsageObservation(leadership.before)
             leadership.add_mark(lambda: observation.mark)
-            clock = Clock(transport.clock)
             notifier = _notifier(settings, kube, clock, leadership)
             leadership.add_mark(lambda: notifier.mark, NOTIFIED)
             connect = partial(_connect, where, min(_ASK_SECONDS, settings.request_timeout))
@@ -174,12 +173,12 @@ def _connect(where: Access, timeout: float, server: str) -> Transport:
     return HttpTransport(replace(where, server=f"https://{server}", server_name=SERVER_NAME), timeout, FIELD_MANAGER)
 
 
-def _ledger(settings: OperatorSettings) -> OperatorLedger:
+def _ledger(settings: OperatorSettings, clock: Clock) -> OperatorLedger:
     """Open the operator's own log, whether it will lead or not. Raises `OSError`."""
     return OperatorLedger(
         settings.installation.namespace,
         output(settings.ledger_file),
-        lambda: datetime.now(UTC),
+        clock.local_now,
         component="operator",
         identity=settings.identity,
         version=version(DISTRIBUTION),
@@ -283,7 +282,7 @@ def _leader(  # noqa: PLR0913, PLR0917 - all that the parts are made with
         tell=_both(partial(events.tell_of_witness, installation.namespace), notifier.tell),
     )
     certificates = _certificates(settings, kube, clock)
-    skew = SkewMonitor(clock, tell=tell, agree_again=untimed.release)
+    skew = SkewMonitor(clock, tell=tell, resume=untimed.release)
     sweeper = HistorySweeper(kube, clock)
     return Leader(
         guard,

@@ -80,7 +80,7 @@ class HistorySweeper:
             ended, doubted = await self._ended()
             problem = _CLOCKS if doubted else None
             for metadata in ended:
-                if not self._clock.trusted:
+                if not self._clock.check():
                     problem = _CLOCKS
                     break
                 # One that cannot be deleted keeps no other one.

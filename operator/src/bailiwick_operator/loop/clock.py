@@ -1,7 +1,9 @@
 """What time it is, and whether the operator may believe it: its clock beside the API server's.
 
-Standing: under everything of the operator that judges by time, and nothing there asks the system itself. Holds: while
-the two clocks are not surely within 30 s of each other, in either direction, `trusted` is False, and every part that
+Standing: under everything of the operator that judges by the time of day. Three parts ask the system itself, and give
+or end no right by it: `programmed.replicas` stamps requests, which the decision point judges by its own clock; `watch`
+reads tokens again by the time by which kopf judges them; `coverage.countprocess` is a process of its own. Holds: while
+the two clocks are not surely within 30 s of each other, in either direction, `check` returns False, and every part that
 counts, approves, ends or deletes by time waits. It continues by itself when they agree again. Each change is reported
 once.
 """
@@ -33,7 +35,7 @@ class Clock:
         self.monotonic: Final = server.monotonic
         """Seconds since an arbitrary start, by a clock that cannot be set: for measuring how long ago something was."""
         self._apart_at = float("-inf")
-        self._waited_for = False
+        self._failed = False
 
     def now(self) -> datetime:
         """Return the later of the two clocks' times; where they do not agree, the API server's.
@@ -51,13 +53,13 @@ class Clock:
         return None if isinf(earliest) else datetime.fromtimestamp(earliest, UTC)
 
     def trusted_earliest(self) -> datetime | None:
-        """Return the earliest time; None while the clock is not `trusted`, and then nothing ends by it."""
+        """Return the earliest time; None while `check` fails, and then nothing ends by it."""
         earliest = self.earliest()
         if earliest is None:
-            # A clock that was set, and put back before `trusted` looks, is not trusted either: a caller that gets no
-            # time waits, and `take_waiters` must know of it.
+            # A clock that was set, and put back before `check` looks, is not trusted either: a caller that gets no
+            # time waits, and `take_failed_check` must know of it.
             self._apart_at = self.monotonic()
-        return earliest if self.trusted else None
+        return earliest if self.check() else None
 
     def local_now(self) -> datetime:
         """Return our own clock's time: for keys and certificates.
@@ -67,13 +69,15 @@ class Clock:
         """
         return datetime.fromtimestamp(self._server.wall(), UTC)
 
-    @property
-    def trusted(self) -> bool:
-        """Whether anything may be counted, approved, expired or deleted by the time."""
+    def check(self) -> bool:
+        """Compare the clocks now. Return whether anything may be counted, approved, expired or deleted by the time.
+
+        Who gets False may wait until `SkewMonitor` resumes it: the failure is kept for `take_failed_check`.
+        """
         if not self._server.agree:
             self._apart_at = self.monotonic()
         steady = self.monotonic() - self._apart_at >= _STEADY_SECONDS
-        self._waited_for = self._waited_for or not steady
+        self._failed = self._failed or not steady
         return steady
 
     @property
@@ -86,10 +90,13 @@ class Clock:
         """Why the two clocks do not agree at the moment, for a person; None where they agree, or it is not known."""
         return self._server.problem
 
-    def take_waiters(self) -> bool:
-        """Return whether any part has found the clock untrusted since the last call, and so waits for it."""
-        waited, self._waited_for = self._waited_for, False
-        return waited
+    def take_failed_check(self) -> bool:
+        """Return whether any check has failed since the last call, so that a part may wait.
+
+        The monitor's own checks count too: to resume once too often costs nothing.
+        """
+        failed, self._failed = self._failed, False
+        return failed
 
 
 class SkewMonitor:
@@ -99,10 +106,10 @@ class SkewMonitor:
     trusted.
     """
 
-    def __init__(self, clock: Clock, *, tell: Callable[[EventDraft], None], agree_again: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, *, tell: Callable[[EventDraft], None], resume: Callable[[], None]) -> None:
         self._clock = clock
         self._tell = tell
-        self._agree_again = agree_again
+        self._resume = resume
         self._told = False
         self.problem: str | None = None
 
@@ -114,7 +121,7 @@ class SkewMonitor:
 
     def look(self) -> None:
         """Look once."""
-        if not self._clock.trusted:
+        if not self._clock.check():
             self.problem = self._clock.difference or self.problem
             # Before the first answer there is nothing to tell, and without one we would not lead.
             if self.problem is not None and self._clock.ahead is not None and not self._told:
@@ -131,5 +138,5 @@ class SkewMonitor:
                     "Normal", _COMPARE, "ClocksAgree", "the clocks of the operator and of the API server agree again"
                 )
             )
-        if self._clock.take_waiters():
-            self._agree_again()
+        if self._clock.take_failed_check():
+            self._resume()

@@ -107,7 +107,7 @@ class RevocationController:
                 return
             self._note_unfinished(unfinished)
             for seen in judged:
-                if seen is not None and key_of(seen.body).name not in unfinished and self._clock.trusted:
+                if seen is not None and key_of(seen.body).name not in unfinished and self._clock.check():
                     await self._delete(seen)
         except (RefusedError, UnreachableError) as error:
             _LOG.warning("revocations cannot be deleted, trying again", why=str(error))

@@ -77,7 +77,7 @@ def _receiver(
     )
     receiver = SignalReceiver(
         Transmitter(config, signals),
-        SetVerifier(config, signals, keys, now=clock.now, trusted=lambda: clock.trusted),
+        SetVerifier(config, signals, keys, now=clock.now, trusted=clock.check),
         store,
         SignalCounts(config.name, verified=clock.now().timestamp()),
         now=clock.now,

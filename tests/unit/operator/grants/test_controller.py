@@ -116,7 +116,7 @@ class Leader:
         self.guard = Proven()
         self.unproven = WaitList(self.again.append)
         self.untimed = WaitList(self.again.append)
-        self.skew = SkewMonitor(self.clock, tell=lambda _told: None, agree_again=self.untimed.release)
+        self.skew = SkewMonitor(self.clock, tell=lambda _told: None, resume=self.untimed.release)
         self.granting = GrantController(
             INSTALLATION,
             self.grants,

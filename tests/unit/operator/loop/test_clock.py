@@ -26,7 +26,7 @@ class World:
     def __post_init__(self) -> None:
         self.server = ServerClock(lambda: START + self.passed + self.ours, lambda: self.passed)
         self.clock = Clock(self.server)
-        self.skew = SkewMonitor(self.clock, tell=self.told.append, agree_again=self._again)
+        self.skew = SkewMonitor(self.clock, tell=self.told.append, resume=self._again)
 
     def _again(self) -> None:
         self.agreed += 1
@@ -51,19 +51,19 @@ def world() -> World:
 def test_before_the_first_answer_it_is_not_trusted_and_nothing_is_told() -> None:
     world = World()
     world.skew.look()
-    assert (world.clock.trusted, world.told, world.skew.problem is None) == (False, [], False)
+    assert (world.clock.check(), world.told, world.skew.problem is None) == (False, [], False)
 
 
 def test_a_clock_that_is_right_is_trusted_at_once_and_nothing_is_told(world: World) -> None:
     world.seconds(3)
-    assert (world.clock.trusted, world.told, world.agreed, world.skew.problem) == (True, [], 0, None)
+    assert (world.clock.check(), world.told, world.agreed, world.skew.problem) == (True, [], 0, None)
 
 
 @pytest.mark.parametrize(("seconds", "way"), [(-600.0, "behind"), (600.0, "ahead of")])
 def test_one_that_is_off_is_told_of_once_and_so_is_its_return(world: World, seconds: float, way: str) -> None:
     world.seconds(2)
     world.ours = seconds
-    assert not world.clock.trusted
+    assert not world.clock.check()
     world.seconds(10)
     (off,) = world.told
     assert (off.type, off.reason, way in off.note, "600 s" in off.note) == ("Warning", "ClockSkew", True, True)
@@ -71,7 +71,7 @@ def test_one_that_is_off_is_told_of_once_and_so_is_its_return(world: World, seco
     world.ours = 0.0
     world.seconds(10)
     assert [told.reason for told in world.told] == ["ClockSkew", "ClocksAgree"]
-    assert (world.clock.trusted, world.skew.problem, world.agreed) == (True, None, 1)
+    assert (world.clock.check(), world.skew.problem, world.agreed) == (True, None, 1)
 
 
 def test_it_is_trusted_again_only_after_a_while(world: World) -> None:
@@ -80,15 +80,15 @@ def test_it_is_trusted_again_only_after_a_while(world: World) -> None:
     world.ours = 0.0
     for _ in range(int(STEADY) - 1):
         world.seconds(1)
-        assert not world.clock.trusted
+        assert not world.clock.check()
     world.seconds(2)
-    assert world.clock.trusted
+    assert world.clock.check()
 
 
 def test_whoever_was_told_that_it_is_off_between_two_looks_is_called_too(world: World) -> None:
     world.seconds(1)
     world.ours = 600.0
-    assert not world.clock.trusted
+    assert not world.clock.check()
     world.ours = 0.0
     world.seconds(10)
     assert world.agreed == 1
@@ -123,8 +123,8 @@ def test_who_gets_no_time_by_a_step_that_is_over_at_once_waits_and_is_called() -
     server.record_answer(START + passed, passed)
     clock = Clock(server)
     assert clock.trusted_earliest() is None
-    assert not clock.trusted
-    assert clock.take_waiters()
+    assert not clock.check()
+    assert clock.take_failed_check()
     passed += STEADY
     assert clock.trusted_earliest() is not None
 

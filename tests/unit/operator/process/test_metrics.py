@@ -95,7 +95,7 @@ def leading() -> tuple[Metrics, Leader]:
         notifier=notifier,
     )
     keys = KeyKeeper(api.client, INSTALLATION, settings.key_rotation, interval=60, now=clock.local_now)
-    skew = SkewMonitor(clock, tell=lambda _told: None, agree_again=lambda: None)
+    skew = SkewMonitor(clock, tell=lambda _told: None, resume=lambda: None)
     sweeper = HistorySweeper(api.client, clock)
     keep = KeepWatch(api.client, INSTALLATION, cast("Any", None), interval=60)
     signals = SignalReceivers([CORP], api.client, clock, None)
