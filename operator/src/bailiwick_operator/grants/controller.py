@@ -1,9 +1,11 @@
 """Reconciles one grant at a time: what its names stand for, its phase, and whether it was kept for long enough.
 
-Holds: reviews count, and grants become active, only after a proof of the guard; a grant is deleted only as the very
-version that was judged to have ended, and the canary is never touched; while the clock is not trusted nothing is
-counted, approved, expired or deleted, and grants that wait for the clock are reconciled again when it is trusted. What
-a grant gives ends by the latest time that it can be; what a denial or a limit holds back goes by the earliest.
+Standing: under the reconciler, whose workers call it; over `lookup` and the pure rules, behind `guard` and
+`loop.clock`. Holds: reviews count, and grants become active, only after a proof of the guard; a grant is deleted only
+as the very version that was judged to have ended, and the canary is never touched; while the clock is not trusted
+nothing is counted, approved, expired or deleted, and grants that wait for the clock are reconciled again when it is
+trusted. What a grant gives ends by the latest time that it can be; what a denial or a limit holds back goes by the
+earliest.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,9 @@
 """Writes Kubernetes Events (events.k8s.io/v1) beside the object that they are about. Nothing depends on them.
 
-Holds: `tell` never waits, and never fails its caller; an event that cannot be written is logged and forgotten; the
-times of events are in the order of the calls; of a flood, a namespace gets a bounded number of events for each kind,
-and the log says how many were dropped.
+Standing: over `kube`. `status` tells of policies and grants; `main` connects those that tell of the guards, the clock
+and the witness. Holds: `tell` never waits, and never fails its caller; an event that cannot be written is logged and
+forgotten; the times of events are in the order of the calls; of a flood, a namespace gets a bounded number of events
+for each kind, and the log says how many were dropped.
 """
 
 import asyncio

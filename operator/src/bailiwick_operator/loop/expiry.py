@@ -1,6 +1,8 @@
 """Expiries: the keys that time alone will change, in a heap, and one task that waits for the next.
 
-Holds: a key has at most one live entry, the one set last; an entry that comes early or twice only costs a look.
+Standing: beside `workqueue`, to which the reconciler has what is due added; the notifier has expiries of its own. Lives
+in the main loop. Holds: a key has at most one live entry, the one set last; an entry that comes early or twice only
+costs a look.
 """
 
 import asyncio

@@ -1,7 +1,9 @@
 """What the operator knows of one kind: the freshest version of each object that it has seen, and when it saw it.
 
-Holds: a version is never replaced by an older one; `ObservedObject.at` says after which tick that very version was
-known, so that a proof which began at a later tick has read the guards after the version was written.
+Standing: over `kube`, whose full lists come in beside the events of `watch`; each kind has its inventory, in the
+reconciler or in the room of the kind. Holds: a version is never replaced by an older one; `ObservedObject.at` says
+after which tick that very version was known, so that a proof which began at a later tick has read the guards after the
+version was written.
 """
 
 import itertools

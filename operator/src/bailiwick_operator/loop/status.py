@@ -1,7 +1,8 @@
 """Writes the outcome of a judgement, a status or a deletion, and reports it in the log and by an Event.
 
-Holds: a write applies only to the very version that was judged; a conflict is dropped, because the watch event of the
-newer version brings the key back. Nothing is reported before it is written.
+Standing: over `inventory` and `events`, under the reconciler and the controllers; a grant that is made void is written
+by `guard` itself, and only reported here. Holds: a write applies only to the very version that was judged; a conflict
+is dropped, because the watch event of the newer version brings the key back. Nothing is reported before it is written.
 """
 
 from collections import Counter

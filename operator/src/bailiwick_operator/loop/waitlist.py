@@ -1,7 +1,8 @@
 """Keys that all wait for the same thing: the next proof of the guard, or a clock that is right again.
 
 Standing: between the part that waits (`grants`) and the parts that end the wait (`guard`, `loop.clock`). Without it,
-each would have to be made before the other. Lives in the main loop.
+each would have to be made before the other. Lives in the main loop. Holds: at a release, every key that waited until
+then is looked at again, once; one that is added meanwhile waits for the next release.
 """
 
 from collections.abc import Callable, Hashable

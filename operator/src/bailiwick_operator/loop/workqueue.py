@@ -1,8 +1,9 @@
 """The queue between changes and the workers that reconcile them: keys, not events, so that only the last state matters.
 
-Holds: a key is worked on by one worker at a time; a key that is added while it is worked on comes again afterwards;
-a failure comes again later and later, and never holds up the others. Shares have their turns one after the other
-(see `fairqueue`), so that no key waits for all keys of another share.
+Standing: between all that asks for a look (inventories, expiries, polls, waits that end) and the reconciler's workers.
+Holds: a key is worked on by one worker at a time; a key that is added while it is worked on comes again afterwards; a
+failure comes again later and later, and never holds up the others. Shares have their turns one after the other (see
+`fairqueue`), so that no key waits for all keys of another share.
 """
 
 import asyncio
