@@ -44,7 +44,7 @@ WIDE: Final = {ChangeClass.WIDER, ChangeClass.MAY_WIDEN}
 Gates = Sequence[tuple[Sequence[str], str]]
 
 
-def side(depth: int, gates: Gates, *, wide: bool = True) -> Object:
+def policy_of(depth: int, gates: Gates, *, wide: bool = True) -> Object:
     """Return a policy with one rule for each gate: before whom it stands, and what it asks for.
 
     `wide`: everybody is let through beside.
@@ -85,7 +85,7 @@ def chains(depth: int) -> Iterator[Call]:
                 )
 
 
-def asked(verdict: Verdict) -> tuple[int, int]:
+def reviews_for(verdict: Verdict) -> tuple[int, int]:
     """Return how many reviews by owners a call takes, and how many at all: very many for what nothing lets through."""
     if verdict.outcome is Outcome.ALLOW:
         return 0, 0
@@ -95,23 +95,24 @@ def asked(verdict: Verdict) -> tuple[int, int]:
     return sum(step.count for step in steps if step.groups), sum(step.count for step in steps)
 
 
-def widened(base: Object, head: Object, depth: int) -> Call | None:
+def find_widened(base: Object, head: Object, depth: int) -> Call | None:
     """Return a call that takes less than before."""
     sides = [Snapshot.of([compiled_of(raw)]) for raw in (base, head)]
     for call in chains(depth):
-        before, after = (asked(decide(one, call, (), Circumstances(now=NOW), "sha256:")) for one in sides)
+        before, after = (reviews_for(decide(one, call, (), Circumstances(now=NOW), "sha256:")) for one in sides)
         if after[0] < before[0] or after[1] < before[1]:
             return call
     return None
 
 
-def said(base: Object, head: Object) -> ChangeClass:
+def verdict_on(base: Object, head: Object) -> ChangeClass:
     """Return what the comparison says."""
-    return worst(compare(*(Snapshot.of([compiled_of(raw)]) for raw in (base, head)), NOW))
+    before, after = (Snapshot.of([compiled_of(raw)]) for raw in (base, head))
+    return worst(compare(before, after, NOW))
 
 
 @st.composite
-def whose(draw: st.DrawFn) -> list[str]:
+def whom(draw: st.DrawFn) -> list[str]:
     """Draw before whom a gate stands."""
     return draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True))
 
@@ -120,7 +121,7 @@ def whose(draw: st.DrawFn) -> list[str]:
 def gates(draw: st.DrawFn) -> list[tuple[list[str], str]]:
     """Draw up to six gates, that often ask for the same."""
     demands = draw(mostly(("any",), ("any", "owner"), tuple(DEMANDS)))
-    return draw(st.lists(st.tuples(whose(), st.sampled_from(demands)), min_size=1, max_size=6))
+    return draw(st.lists(st.tuples(whom(), st.sampled_from(demands)), min_size=1, max_size=6))
 
 
 @st.composite
@@ -146,14 +147,14 @@ def pairs(draw: st.DrawFn) -> tuple[int, Object, Object]:
         base = draw(gates())
         head = draw(gates()) if draw(st.booleans()) else draw(st.permutations([*base, *draw(gates())[:1]]))[: len(base)]
     wide = draw(mostly(True, False))
-    return depth, side(depth, base, wide=wide), side(depth, head, wide=wide)
+    return depth, policy_of(depth, base, wide=wide), policy_of(depth, head, wide=wide)
 
 
 @given(pairs())
 def test_what_lets_a_chain_further_is_never_said_to_be_the_same(drawn: tuple[int, Object, Object]) -> None:
     depth, base, head = drawn
-    if said(base, head) not in WIDE:
-        assert widened(base, head, depth) is None
+    if verdict_on(base, head) not in WIDE:
+        assert find_widened(base, head, depth) is None
 
 
 ONE_EACH: Final[Gates] = [([who], "any") for who in LETTERS]
@@ -176,9 +177,9 @@ CASES: Final[dict[str, tuple[int, Gates, Gates]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_gates_that_are_fewer_before_a_chain_may_widen(case: str) -> None:
     depth, before, after = CASES[case]
-    base, head = side(depth, before), side(depth, after)
-    assert widened(base, head, depth) is not None
-    assert said(base, head) in WIDE
+    base, head = policy_of(depth, before), policy_of(depth, after)
+    assert find_widened(base, head, depth) is not None
+    assert verdict_on(base, head) in WIDE
 
 
 @pytest.mark.parametrize(
@@ -194,4 +195,4 @@ def test_gates_that_are_fewer_before_a_chain_may_widen(case: str) -> None:
 )
 @pytest.mark.parametrize("depth", [1, 4])
 def test_gates_that_ask_each_chain_for_as_much_are_not_said_to_widen(depth: int, before: Gates, after: Gates) -> None:
-    assert said(side(depth, before), side(depth, after)) not in WIDE
+    assert verdict_on(policy_of(depth, before), policy_of(depth, after)) not in WIDE
