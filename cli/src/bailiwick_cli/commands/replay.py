@@ -24,7 +24,7 @@ from bailiwick_cli.verbs.logverbs import ReplayFlags, ReplayOutput
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.derive.texts import PolicyTexts
-from bailiwick_evidence.replay.outcomes import HINDRANCES, not_replayable
+from bailiwick_evidence.replay.outcomes import HINDRANCES, ReplayClass, not_replayable
 from bailiwick_evidence.replay.projections import ReplayBook
 from bailiwick_evidence.replay.replay import EndpointStates
 from bailiwick_governance.arguments import STDIN, moment, moment_or_none
@@ -141,6 +141,6 @@ def _refuse_empty(tally: ReplayTally, logs: Sequence[str]) -> None:
         raise CliError(f"{names}: no record of a decision")
     if not tally.total:
         raise CliError(f"{names}: no decision of an endpoint that the candidate names, {tally.elsewhere} of others")
-    if not tally.replayed and not tally.sealed:
+    if not tally.replayed and not tally.codes[ReplayClass.MAYBE]:
         counted = ", ".join(f"{count} {code}" for code, count in sorted(tally.codes.items()))
         raise CliError(f"{names}: no decision could be replayed: {counted}")

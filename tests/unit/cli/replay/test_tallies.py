@@ -5,10 +5,13 @@ from xml.etree import ElementTree
 
 import pytest
 
+from bailiwick_cli.commands.replay import show
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.replay import tally as tallies, view
 from bailiwick_cli.replay.gate import ReplayGate
 from bailiwick_cli.replay.tally import ReplayTally
+from bailiwick_cli.shards.logreplays import ReplayTotals
+from bailiwick_cli.verbs.logverbs import ReplayOutput
 from bailiwick_evidence.replay.outcomes import (
     Hindrance,
     PolicyVerdict,
@@ -45,6 +48,13 @@ def test_coverage_is_what_is_certain_and_sealed_what_nobody_can_read() -> None:
     made = tally(SAME, ASKED, MAYBE, SEALED, not_replayable(Hindrance.STATE))
     assert (made.total, made.replayed, made.sealed) == (5, 2, 2)
     assert view.headline(made) == "40.0 % of 5 decisions of 4 d replayed; 40.0 % sealed"
+
+
+def test_a_log_of_which_all_is_sealed_never_passes() -> None:
+    totals = ReplayTotals(0, 0, ("wider",), ("log",))
+    with pytest.raises(CliError, match="log: no decision could be replayed: 2 not_replayable:sealed"):
+        show(totals, tally(SEALED, SEALED), ReplayOutput.TABLE)
+    assert show(totals, tally(SEALED, MAYBE), ReplayOutput.TABLE) == 1
 
 
 @pytest.mark.parametrize(
