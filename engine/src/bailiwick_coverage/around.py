@@ -99,16 +99,24 @@ def _beside(search: "_WaySearch", service: ServiceFacts, held: ServiceProtection
     # The pods of a Service need not be alike.
     found: dict[tuple[str, str, int], CoverageFinding] = {}
     for pod in held.pods:
-        enforcing = {one.container for one in pod.ports if one.number in numbers}
-        if not enforcing or len(pod.containers) <= 1:
+        if len(pod.containers) <= 1:
             continue
+        # A pod need not declare its ports. Where none declares the one that enforces, each container may be another.
+        enforcing = {one.container for one in pod.ports if one.number in numbers}
         for other in pod.ports:
             place = (other.container, other.protocol, other.number)
             if other.container in enforcing or place in found:
                 continue
             ways = list(search.ways(pod, (other.protocol, other.number), held))
-            if ways:
+            if ways and enforcing:
                 found[place] = _beside_finding(service, held, other, ways)
+            elif ways:
+                detail = f"container {other.container}, port {other.number}"
+                sentence = (
+                    f"{detail}: {ways[0].label} can reach it, and no container of the pod {pod.name} declares the port"
+                    " that enforces, so nothing says whether this one enforces"
+                )
+                found[place] = CoverageFinding(CoverageCode.UNKNOWN, service.ref, sentence, None, detail)
     yield from found.values()
 
 

@@ -166,6 +166,10 @@ class UnreadList:
     namespace: str | None
     message: str
 
+    def covers(self, plural: str, namespace: str) -> bool:
+        """Tell whether objects of this plural in a namespace are unknown for want of this list."""
+        return self.plural == plural and self.namespace in {None, namespace}
+
 
 @dataclass(frozen=True, slots=True)
 class ApiOperation:
@@ -214,4 +218,4 @@ class ClusterFacts:
 
     def is_unread(self, plural: str, namespace: str) -> bool:
         """Tell whether objects of this plural in a namespace are unknown."""
-        return any(one.plural == plural and one.namespace in {None, namespace} for one in self.unread)
+        return any(one.covers(plural, namespace) for one in self.unread)

@@ -37,15 +37,17 @@ def _service_findings(
     if facts.is_unread("pods", service.namespace) or facts.is_unread("endpointpolicies", service.namespace):
         # What is missing is a finding of its own, and nothing can be said of any Service there.
         return
-    if held.kind is not ProtectionKind.NONE:
-        return
+    protected = held.kind is not ProtectionKind.NONE
     if service.kind == "ExternalName":
         sentence = "it is another name of something outside of the cluster, which cannot be examined"
+        yield CoverageFinding(CoverageCode.UNKNOWN, service.ref, sentence)
+    elif protected and not held.pods and not service.foreign:
+        sentence = "no pod serves it, so nothing says whether anything else than its enforcement point can reach it"
         yield CoverageFinding(CoverageCode.UNKNOWN, service.ref, sentence)
     elif not held.pods and not service.foreign and not service.annotations.get(ENDPOINT):
         sentence = "no pod serves it, so nothing says which account would have to enforce"
         yield CoverageFinding(CoverageCode.UNKNOWN, service.ref, sentence)
-    else:
+    elif not protected:
         yield CoverageFinding(CoverageCode.UNPROTECTED, service.ref, held.why, _fix(facts, service, held))
 
 

@@ -479,7 +479,7 @@ def test_a_port_is_the_one_to_which_the_slices_of_a_service_without_a_selector_l
     piece: Json = {"endpoints": [endpoint], "ports": [{"name": "http", "port": 8080}]}
     raw = {"metadata": {"namespace": "crm", "name": "api"}, "spec": {"ports": [{"name": "http", "port": 80}]}}
     closed = network_policy("gateway", FROM_GATEWAY, 80, 8080)
-    of = objects.service(raw, {("crm", "api"): [piece]})
+    of = objects.service(raw, {("crm", "api"): [piece]}, None)
     assert codes(proxied(closed, of=of)) == []
     assert codes(proxied(closed, network_policy("open", {"namespaceSelector": {}}, 8080), of=of)) == [("around", "api")]
 
@@ -501,7 +501,49 @@ def test_an_endpoint_slice_that_names_no_pod_leads_to_an_address_of_no_pod() -> 
     # The API server does not look at what a target says.
     slices: Json = {"endpoints": [{"addresses": ["10.0.0.9"], "targetRef": {"kind": "Pod"}}], "ports": [{"port": 80}]}
     raw = {"metadata": {"namespace": "crm", "name": "api"}, "spec": {"ports": [{"port": 80}]}}
-    assert objects.service(raw, {("crm", "api"): [slices]}).foreign == ("10.0.0.9",)
+    assert objects.service(raw, {("crm", "api"): [slices]}, None).foreign == ("10.0.0.9",)
+
+
+@pytest.mark.parametrize(
+    ("target", "address", "listed", "foreign"),
+    [
+        ({"name": "api"}, "10.0.0.1", ("api",), ()),
+        ({"name": "api", "namespace": "crm"}, "10.0.0.1", ("api",), ()),
+        ({"name": "api"}, "203.0.113.9", ("api",), ("203.0.113.9",)),
+        ({"name": "api", "namespace": "gw"}, "10.0.0.1", (), ("10.0.0.1",)),
+        ({"name": "absent"}, "10.0.0.1", (), ("10.0.0.1",)),
+    ],
+    ids=["a pod", "with its namespace", "another address", "of another namespace", "that is not there"],
+)
+def test_an_address_is_a_pods_only_if_the_pod_has_it(
+    target: Json, address: str, listed: tuple[str, ...], foreign: tuple[str, ...]
+) -> None:
+    endpoint = {"addresses": [address], "targetRef": {"kind": "Pod", **target}}
+    raw = {"metadata": {"namespace": "crm", "name": "api"}, "spec": {"ports": [{"port": 80}]}}
+    slices: Json = {("crm", "api"): [{"endpoints": [endpoint], "ports": [{"port": 80}]}]}
+    made = objects.service(raw, slices, {("crm", "api"): pod("api"), ("gw", "api"): pod("api", "gw")})
+    assert (made.listed, made.foreign) == (listed, foreign)
+
+
+def test_where_no_pod_could_be_read_an_address_is_of_the_pod_that_a_slice_names() -> None:
+    endpoint = {"addresses": ["10.0.0.1"], "targetRef": {"kind": "Pod", "name": "api"}}
+    raw = {"metadata": {"namespace": "crm", "name": "api"}, "spec": {"ports": [{"port": 80}]}}
+    made = objects.service(raw, {("crm", "api"): [{"endpoints": [endpoint]}]}, None)
+    assert (made.listed, made.foreign) == (("api",), ())
+
+
+@pytest.mark.parametrize("of", [{"kind": "ExternalName"}, {}], ids=["another name", "without pods"])
+def test_a_service_that_nothing_serves_is_unknown_behind_a_proxy_too(of: Json) -> None:
+    held = facts(policy(account="gw/proxy"), pods=(GATEWAY,), services=(service(**of),))
+    assert codes(examine(held, QUESTION)) == [("unknown", "api")]
+
+
+def test_where_no_container_declares_the_port_that_enforces_another_one_is_unknown() -> None:
+    admin = ContainerPort("side", "admin", 9000)
+    held = pod("api", containers=("main", "side"), ports=(admin,))
+    (found,) = examine(facts(policy(), pods=(held,), services=(service(),)), QUESTION).findings
+    assert (found.code, found.detail) == (CoverageCode.UNKNOWN, "container side, port 9000")
+    assert "no container of the pod api declares the port that enforces" in found.sentence
 
 
 @pytest.mark.parametrize("order", [1, -1])

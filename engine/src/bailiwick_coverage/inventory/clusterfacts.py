@@ -71,11 +71,17 @@ def read_facts(
     around = tuple(sorted({*asked, *_named_namespaces(asked, facts, endpoints)}))
     slices = objects.slices_by_service(reading.objects(_DISCOVERY, "endpointslices", asked))
     accounts = reading.objects(CORE, "serviceaccounts", around)
+    pods = _parsed(map(objects.pod, reading.objects(CORE, "pods", around)))
+    by_name = {(one.namespace, one.name): one for one in pods}
+    services = reading.objects(CORE, "services", around)
     return ClusterFacts(
         asked=asked,
         namespaces=known,
-        pods=_parsed(map(objects.pod, reading.objects(CORE, "pods", around))),
-        services=_parsed(objects.service(one, slices) for one in reading.objects(CORE, "services", around)),
+        pods=pods,
+        services=tuple(
+            objects.service(one, slices, None if reading.is_unread("pods", one["metadata"]["namespace"]) else by_name)
+            for one in services
+        ),
         routes=(
             *map(objects.ingress, reading.objects(_NETWORKING, "ingresses", asked)),
             *(objects.gateway_route(one, "HTTPRoute") for one in reading.objects(_GATEWAY, "httproutes", asked)),
@@ -168,6 +174,10 @@ class _ClusterReading:
     def whole(self, version: str, plural: str) -> list[Object]:
         """Return all objects of a plural that belong to no namespace."""
         return self._list(version, plural, None, last=True) or []
+
+    def is_unread(self, plural: str, namespace: str) -> bool:
+        """Tell whether a list of this plural that covers a namespace was refused."""
+        return any(one.covers(plural, namespace) for one in self.unread)
 
     def read_namespaces(self, plural: str, wanted: Iterable[str], every: Iterable[str]) -> frozenset[str]:
         """Return the namespaces in which the objects of a plural are known."""

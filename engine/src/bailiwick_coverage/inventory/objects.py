@@ -68,19 +68,30 @@ def pod(raw: Object) -> PodFacts | None:
     )
 
 
-def service(raw: Object, slices: Mapping[tuple[str, str], list[Object]]) -> ServiceFacts:
-    """Parse a Service. `slices`: the EndpointSlices by namespace and name of their Service."""
+def service(
+    raw: Object, slices: Mapping[tuple[str, str], list[Object]], pods: Mapping[tuple[str, str], PodFacts] | None
+) -> ServiceFacts:
+    """Parse a Service. `slices`: the EndpointSlices by namespace and name of their Service.
+
+    `pods`: those that were read, by namespace and name; None where they could not be. Then a pod that a slice names is
+    taken for what serves. Else it is so only if it is there, in the Service's namespace, and has the address: the API
+    server does not look at what a slice says of its targets.
+    """
     spec, metadata = raw.get("spec") or {}, raw["metadata"]
     kind = spec.get("type") or "ClusterIP"
     named, foreign = set[str](), set[str]()
     own = slices.get((metadata["namespace"], metadata["name"]), ())
     for each in own:
         for endpoint in each.get("endpoints") or ():
-            target = endpoint.get("targetRef") or {}
-            if target.get("kind") == "Pod" and target.get("name"):
-                named.add(target["name"])
+            target, addresses = endpoint.get("targetRef") or {}, endpoint.get("addresses") or ()
+            name = target.get("name") if target.get("kind") == "Pod" else None
+            if name and target.get("namespace") in {None, "", metadata["namespace"]}:
+                held = addresses if pods is None else _addresses_of(pods.get((metadata["namespace"], name)))
             else:
-                foreign.update(endpoint.get("addresses") or ())
+                name, held = None, ()
+            if name and (pods is None or held):
+                named.add(name)
+            foreign.update(one for one in addresses if one not in held)
     return ServiceFacts(
         metadata["namespace"],
         metadata["name"],
@@ -95,6 +106,10 @@ def service(raw: Object, slices: Mapping[tuple[str, str], list[Object]]) -> Serv
         tuple(sorted(named)),
         tuple(sorted(foreign)),
     )
+
+
+def _addresses_of(pod: PodFacts | None) -> tuple[str, ...]:
+    return () if pod is None else pod.addresses
 
 
 def _targets(port: Object, slices: Iterable[Object]) -> list[int | str]:
