@@ -1,7 +1,8 @@
 """Refetch: objects that were over budget and are not any more. Of those nothing was kept, so they are read again.
 
-Holds: until it was read, such an object goes on to deny, or to be unknown. Nothing that the API server answers ends
-this. What was read is taken only if nothing was heard of the object meanwhile: a late answer is an older state.
+Standing: under the policy controller and `data`, which each have one. Holds: until it was read, such an object goes on
+to deny, or to be unknown. Nothing that the API server answers ends this. What was read is taken only if nothing was
+heard of the object meanwhile: a late answer is an older state.
 """
 
 import asyncio
@@ -59,8 +60,7 @@ class ObjectRefetch:
                 try:
                     obj = await self._read(key)
                 except Exception as error:  # noqa: BLE001 - whatever it was, it is tried again
-                    _log.warning("object cannot be read, calls that depend on it are denied", key=key, error=str(error))
-                    asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._woken.set)
+                    self._try_later(key, str(error))
                     break
                 # Race: meanwhile it may have been heard of, or be over again, or both, and be missing once more.
                 if key not in self._missing():
@@ -68,4 +68,12 @@ class ObjectRefetch:
                 if self._held(key) is not held:
                     self._woken.set()
                 elif obj is not None:
-                    self._take(key, obj)
+                    try:
+                        self._take(key, obj)
+                    except Exception as error:  # noqa: BLE001 - what was answered need be no object
+                        # The API server answers, so that those behind it need not wait.
+                        self._try_later(key, repr(error))
+
+    def _try_later(self, key: Key, why: str) -> None:
+        _log.warning("object cannot be read, calls that depend on it are denied", key=key, error=why)
+        asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._woken.set)

@@ -6,11 +6,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
+import pytest
+
 from bailiwick_engine.budget.footprint import footprint
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_engine.steps import whole
 from bailiwick_policystore.controller import PolicyController
+from bailiwick_policystore.endpoints import Key
+from bailiwick_policystore.refetch import ObjectRefetch
 from support.objects import Object, policy, rule
 
 KEY: Final = ("crm", "b")
@@ -125,3 +129,47 @@ def test_what_was_refused_once_is_read_again_after_the_next_list() -> None:
             return [*seen, generation_in_force(policies)]
 
     assert asyncio.run(play()) == [None, 1]
+
+
+def test_an_answer_that_is_no_policy_ends_nothing_and_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bailiwick_policystore.refetch._AGAIN_SECONDS", 0.0)
+    body = stored("b", 2)
+    answers = [{}, {"metadata": None}, body]
+
+    async def play() -> int | None:
+        async def read(_: tuple[str, str]) -> Object | None:
+            return copy.deepcopy(answers.pop(0))
+
+        async with running(read, older("a1"), body) as policies:
+            delete(policies, "a")
+            async with asyncio.timeout(10):
+                while answers:  # noqa: ASYNC110 - as `main` waits
+                    await asyncio.sleep(0.01)
+            await settled(policies)
+            return generation_in_force(policies)
+
+    assert asyncio.run(play()) == 1
+
+
+def test_an_answer_that_is_no_object_holds_up_none_that_is_read_behind_it() -> None:
+    taken: list[Key] = []
+
+    async def play() -> None:
+        async def read(_: Key) -> Object:
+            return {}
+
+        def take(key: Key, obj: Object) -> None:
+            taken.append(key)
+            if key[1] == "broken":
+                raise KeyError(obj)
+
+        refetch = ObjectRefetch(read, lambda: [("crm", "broken"), ("crm", "sound")], lambda _: None, take)
+        task = asyncio.create_task(refetch.run())
+        refetch.wake()
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(play())
+    assert taken == [("crm", "broken"), ("crm", "sound")]
