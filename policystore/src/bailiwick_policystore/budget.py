@@ -1,7 +1,7 @@
-"""Budget: what is to be counted in the ledger, namespace by namespace, and the log of who is over or near it.
+"""Budget: what is to be counted in the budget ledger, namespace by namespace, and the log of who is over or near it.
 
-Standing: over the engine's ledger, which is pure and settles in steps. Holds: nothing is put into a namespace of the
-ledger while that is being settled; of an object that changes again only the newest claim is counted. Metrics have no
+Standing: over the engine's budget ledger, which is pure and settles in steps. Holds: nothing is put into a namespace of
+it while that is being settled; of an object that changes again only the newest claim is counted. Metrics have no
 names in them, so the log is where the names are.
 """
 
@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from bailiwick_engine.budget.ledger import Claim, Excess, Ledger
+from bailiwick_engine.budget.ledger import BudgetLedger, Claim, Excess
 from bailiwick_engine.steps import Steps
 
 _NEAR: Final = 0.8
@@ -23,7 +23,7 @@ _log = structlog.get_logger()
 class BudgetQueue:
     """Claims that were heard of and are not counted. Lives in one loop; each namespace is settled by one at a time."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: BudgetLedger) -> None:
         self.ledger: Final = ledger
         self._uncounted: dict[str, dict[str, Claim | None]] = {}
 
@@ -69,7 +69,7 @@ class BudgetLog:
         self._over: set[str] = set()
         self._near: set[str] = set()
 
-    def write(self, ledger: Ledger, namespace: str) -> None:
+    def write(self, ledger: BudgetLedger, namespace: str) -> None:
         """Log how a namespace stands, if that is news."""
         used, most = ledger.usage_of(namespace)
         over = ledger.over_in(namespace)

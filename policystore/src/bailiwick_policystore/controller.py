@@ -17,7 +17,7 @@ from typing import Any, Final
 import orjson
 
 from bailiwick_engine.budget.datasize import data_name
-from bailiwick_engine.budget.ledger import Budget, Ledger
+from bailiwick_engine.budget.ledger import Budget, BudgetLedger
 from bailiwick_engine.compile.withheld import withheld, withheld_of
 from bailiwick_engine.policy.model import BrokenPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
@@ -58,7 +58,7 @@ class PolicyController:
         read_data: Read = nothing,
     ) -> None:
         self.snapshot: Snapshot | None = None
-        self.ledger: Final = Ledger(budget or Budget())
+        self.ledger: Final = BudgetLedger(budget or Budget())
         self._version, self._tend, self._clock = heard, tend, clock
         self._index, self._pending = PolicyIndex(), PendingChanges()
         self._budget, self._log, self._memory = BudgetQueue(self.ledger), BudgetLog(), CompileMemory()

@@ -55,7 +55,7 @@ class PolicyIndex:
         # By object of data, the endpoints that name it; whether one does that answers, or only a candidate.
         self._readers: dict[Key, dict[EndpointKey, bool]] = {}
         self._data_moves: list[tuple[DataObject, bool]] = []
-        # By namespace, what is over budget, by its name in the ledger: of it nothing is kept but what denies.
+        # By namespace, what is over budget, by its name in the budget ledger: of it nothing is kept but what denies.
         self._withheld: dict[str, set[str]] = {}
 
     def __contains__(self, key: Key) -> bool:
@@ -74,7 +74,7 @@ class PolicyIndex:
         return (uid, generation) in self._served
 
     def withheld(self, namespace: str) -> AbstractSet[str]:
-        """Return what is over budget in a namespace as the index has it, by its name in the ledger."""
+        """Return what is over budget in a namespace as the index has it, by its name in the budget ledger."""
         return self._withheld.get(namespace, frozenset())
 
     def all_withheld(self) -> Iterator[tuple[str, AbstractSet[str]]]:

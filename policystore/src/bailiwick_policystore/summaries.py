@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 
 from bailiwick_engine.budget.datasize import data_name, ledger_name
-from bailiwick_engine.budget.ledger import Budget, Claim, Excess, Ledger, policy_claim
+from bailiwick_engine.budget.ledger import Budget, BudgetLedger, Claim, Excess, policy_claim
 from bailiwick_engine.compile import acceptance
 from bailiwick_engine.compile.acceptance import CompilationSummary
 from bailiwick_engine.compile.policies import policy_ref
@@ -51,7 +51,7 @@ class PolicySummaries:
         judged: Callable[[Object], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.ledger: Final = Ledger(budget)
+        self.ledger: Final = BudgetLedger(budget)
         self._lookup = lookup
         self._judged = judged
         self._data_turned: Callable[[Key], None] = lambda _: None
@@ -63,7 +63,7 @@ class PolicySummaries:
         self._counted: dict[Key, tuple[str, int]] = {}
         # By namespace, the policies to be looked at, those first that have waited longest.
         self._waiting: dict[str, dict[Key, None]] = {}
-        # By namespace, what was over budget when that was compared last, by the name in the ledger.
+        # By namespace, what was over budget when that was compared last, by the name in the budget ledger.
         self._over: dict[str, frozenset[str]] = {}
 
     def changed(self, key: Key) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bailiwick_engine.budget import ledger
 from bailiwick_engine.budget.datasize import data_claim, ledger_name
 from bailiwick_engine.budget.footprint import footprint
-from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
+from bailiwick_engine.budget.ledger import Budget, BudgetLedger, Claim
 from bailiwick_engine.cel.data import DataObject, over_budget, read_data
 from bailiwick_engine.compile.policies import compile_object, policy_ref
 from bailiwick_engine.compile.withheld import withheld
@@ -214,9 +214,9 @@ class World:
                 return
         raise AssertionError("it does not settle")
 
-    def ledger(self) -> Ledger:
+    def ledger(self) -> BudgetLedger:
         """Return a ledger that heard of all at once."""
-        made = Ledger(self.policies.ledger.budget)
+        made = BudgetLedger(self.policies.ledger.budget)
         for (namespace, name), obj in self.objects.there.items():
             claim = Claim(obj["metadata"]["creationTimestamp"], name, footprint(obj["spec"]))
             made.put(namespace, name, claim)
@@ -225,7 +225,7 @@ class World:
         made.settle()
         return made
 
-    def expected(self, judge: Ledger, objects: Mapping[Key, Object], there: Mapping[Key, Object]) -> Snapshot:
+    def expected(self, judge: BudgetLedger, objects: Mapping[Key, Object], there: Mapping[Key, Object]) -> Snapshot:
         """Return what these come to, made from nothing."""
         found = Snapshot.of(
             self.compiled(obj) if judge.excess(*key) is None else withheld(policy_ref(obj), obj["spec"])

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from bailiwick_engine.budget import ledger as ledgers
 from bailiwick_engine.budget.footprint import Footprint
-from bailiwick_engine.budget.ledger import Budget, Claim, Excess, Ledger, Limit
+from bailiwick_engine.budget.ledger import Budget, BudgetLedger, Claim, Excess, Limit
 from bailiwick_engine.steps import Steps
 
 NAMESPACES: Final = ("a", "b", "c")
@@ -73,7 +73,7 @@ def fits(demands: Mapping[str, int], level: int, total: int) -> bool:
     return sum(min(demand, level) for demand in demands.values()) <= total
 
 
-def play(ledger: Ledger, known: Known) -> set[tuple[str, str]]:
+def play(ledger: BudgetLedger, known: Known) -> set[tuple[str, str]]:
     return {key for key in known if ledger.excess(*key) is not None}
 
 
@@ -88,7 +88,7 @@ def test_it_says_what_a_plain_count_says_in_whichever_order_it_heard(
     heard: list[tuple[tuple[str, str, tuple[str, Footprint] | None], bool]],
     chance: random.Random,
 ) -> None:
-    ledger, known, over = Ledger(budget), dict[tuple[str, str], Claim](), set[tuple[str, str]]()
+    ledger, known, over = BudgetLedger(budget), dict[tuple[str, str], Claim](), set[tuple[str, str]]()
     for (namespace, name, found), settled in heard:
         claim = None if found is None else Claim(found[0], name, found[1])
         known.pop((namespace, name), None)
@@ -113,7 +113,7 @@ def test_it_says_what_a_plain_count_says_in_whichever_order_it_heard(
     )
     assert ledger.usage == (used, budget.total)
     # Another process, that heard of the same policies in another order.
-    other, items = Ledger(budget), list(known.items())
+    other, items = BudgetLedger(budget), list(known.items())
     chance.shuffle(items)
     for (namespace, _), claim in items:
         other.put(namespace, claim.name, claim)
@@ -129,7 +129,7 @@ def test_it_says_what_a_plain_count_says_in_whichever_order_it_heard(
 def test_it_says_the_same_where_namespaces_are_settled_side_by_side(
     budget: Budget, heard: list[tuple[str, str, tuple[str, Footprint] | None]], chance: random.Random
 ) -> None:
-    ledger, known, working = Ledger(budget), dict[tuple[str, str], Claim](), dict[str, Steps[set[str]]]()
+    ledger, known, working = BudgetLedger(budget), dict[tuple[str, str], Claim](), dict[str, Steps[set[str]]]()
     waiting = list(heard)
     # A step for each policy, so that a share changes while others are on their way.
     with patch.object(ledgers, "_STEP", 1):
@@ -155,7 +155,7 @@ def test_it_says_the_same_where_namespaces_are_settled_side_by_side(
 
 
 def test_a_share_that_changes_while_a_namespace_is_being_settled_counts_for_it() -> None:
-    made, ledger = Footprint(10, 10), Ledger(Budget(total=40, namespace=0, policy=0, policies=0))
+    made, ledger = Footprint(10, 10), BudgetLedger(Budget(total=40, namespace=0, policy=0, policies=0))
     for namespace in "ab":
         for name in "pqr":
             ledger.put(namespace, name, Claim("1", name, made))
@@ -181,15 +181,15 @@ def test_a_share_that_changes_a_little_concerns_only_those_whom_it_lets_in_or_ou
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     filled: list[str] = []
-    fill = Ledger._filled
+    fill = BudgetLedger._filled
 
     def counted(*of: Any) -> Steps[Any]:  # noqa: ANN401 - whatever it is called with
         filled.append("")
         return fill(*of)
 
-    monkeypatch.setattr(Ledger, "_filled", counted)
+    monkeypatch.setattr(BudgetLedger, "_filled", counted)
     namespaces, made = 200, Footprint(100, 10)
-    ledger = Ledger(Budget(total=100 * namespaces, namespace=0, policy=0, policies=0))
+    ledger = BudgetLedger(Budget(total=100 * namespaces, namespace=0, policy=0, policies=0))
     # As a list brings them: one namespace after another, of five policies each, where there is room for one of each.
     for number in range(namespaces):
         for name in "pqrst":
@@ -206,7 +206,7 @@ def test_a_share_that_changes_a_little_concerns_only_those_whom_it_lets_in_or_ou
 def test_in_a_namespace_none_falls_because_a_newer_one_came(
     budget: Budget, found: list[tuple[str, Footprint]], newest: Footprint
 ) -> None:
-    ledger = Ledger(budget)
+    ledger = BudgetLedger(budget)
     for number, (created, made) in enumerate(found):
         ledger.put("a", f"{number}", Claim(created, f"{number}", made))
     ledger.settle()
@@ -220,7 +220,7 @@ def test_in_a_namespace_none_falls_because_a_newer_one_came(
 def test_a_namespace_within_its_fair_share_loses_nothing_to_one_that_is_not(
     budget: Budget, found: list[tuple[str, tuple[str, Footprint]]]
 ) -> None:
-    ledger, alone = Ledger(budget), {space: Ledger(budget) for space in NAMESPACES}
+    ledger, alone = BudgetLedger(budget), {space: BudgetLedger(budget) for space in NAMESPACES}
     for number, (space, (created, made)) in enumerate(found):
         for one in (ledger, alone[space]):
             one.put(space, f"{number}", Claim(created, f"{number}", made))
@@ -241,7 +241,7 @@ def test_what_admission_lets_in_is_over_nowhere_and_makes_nobody_of_its_namespac
     namespace: str,
     made: Footprint,
 ) -> None:
-    ledger, known = Ledger(budget), dict[tuple[str, str], Claim]()
+    ledger, known = BudgetLedger(budget), dict[tuple[str, str], Claim]()
     for space, name, found in heard:
         claim = None if found is None else Claim(found[0], name, found[1])
         # As it comes to be: nothing is stored that admission refuses.
@@ -275,7 +275,7 @@ def test_what_admission_lets_in_is_over_nowhere_and_makes_nobody_of_its_namespac
 
 
 def test_what_takes_no_more_than_before_is_never_refused() -> None:
-    ledger = Ledger(Budget(total=10, namespace=10, policy=10, policies=1, text=1))
+    ledger = BudgetLedger(Budget(total=10, namespace=10, policy=10, policies=1, text=1))
     small, large = Footprint(20, 20), Footprint(21, 20)
     assert ledger.refused("a", "p", small, large) is None
     assert ledger.refused("a", "p", small, small) is None

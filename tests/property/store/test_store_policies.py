@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from bailiwick_engine.budget.datasize import ledger_name
 from bailiwick_engine.budget.footprint import footprint
-from bailiwick_engine.budget.ledger import Budget, Ledger
+from bailiwick_engine.budget.ledger import Budget, BudgetLedger
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey, Snapshot
 from property.store.storeworld import (
     BUDGETS,
@@ -95,7 +95,7 @@ class Looker:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._nobody_is_over = Ledger(Budget())
+        self._nobody_is_over = BudgetLedger(Budget())
         self._seen: list[object] = []
         self._wanted = Snapshot({})
 

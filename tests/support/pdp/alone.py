@@ -21,7 +21,7 @@ from bailiwick_api.accounts import Installation
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_api.voidgrants import NONE
 from bailiwick_engine.approval.grants import Grant
-from bailiwick_engine.budget.ledger import Budget, Ledger
+from bailiwick_engine.budget.ledger import Budget, BudgetLedger
 from bailiwick_engine.call import Call, Party, PodWorkload, ServiceAccount
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.compile.policies import compile_object
@@ -81,7 +81,7 @@ class StaticStore:
         compiled = [compile_object(raw) for raw in policies]
         self.snapshot: Snapshot | None = Snapshot.of(compiled, "1")
         self.waiting = ChangeAges()
-        self.ledger = Ledger(Budget())
+        self.ledger = BudgetLedger(Budget())
         self.grants = Grants()
         self.keyring: Keyring = NO_KEYS
         self._served = {(policy.ref.uid, policy.ref.generation) for policy in compiled}

@@ -1,7 +1,7 @@
 """The ledger at its edges: a share of nothing, and questions in the midst of a change."""
 
 from bailiwick_engine.budget.footprint import Footprint
-from bailiwick_engine.budget.ledger import Budget, Claim, Ledger, Limit
+from bailiwick_engine.budget.ledger import Budget, BudgetLedger, Claim, Limit
 
 
 def sized(size: int) -> Footprint:
@@ -9,7 +9,7 @@ def sized(size: int) -> Footprint:
 
 
 def test_where_the_share_of_each_is_nothing_nobody_is_let_in_and_settling_ends() -> None:
-    ledger = Ledger(Budget(total=2, namespace=0, policy=0))
+    ledger = BudgetLedger(Budget(total=2, namespace=0, policy=0))
     for namespace in "abc":
         ledger.put(namespace, "p", Claim("1", "p", sized(5)))
     ledger.settle()
@@ -20,7 +20,7 @@ def test_where_the_share_of_each_is_nothing_nobody_is_let_in_and_settling_ends()
 
 
 def test_what_may_be_stored_is_known_before_a_change_is_settled() -> None:
-    ledger = Ledger(Budget(total=0, namespace=10, policy=0))
+    ledger = BudgetLedger(Budget(total=0, namespace=10, policy=0))
     ledger.put("a", "old", Claim("1", "old", sized(20)))
     ledger.settle()
     ledger.put("a", "new", Claim("2", "new", sized(3)))
@@ -32,7 +32,7 @@ def test_what_may_be_stored_is_known_before_a_change_is_settled() -> None:
 
 
 def test_what_is_replaced_is_taken_out_as_it_was_counted() -> None:
-    ledger = Ledger(Budget(total=0, namespace=10, policy=0))
+    ledger = BudgetLedger(Budget(total=0, namespace=10, policy=0))
     ledger.put("a", "large", Claim("1", "large", sized(20)))
     ledger.put("a", "small", Claim("2", "small", sized(4)))
     ledger.settle()

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from bailiwick_engine.budget.ledger import Budget, Ledger
+from bailiwick_engine.budget.ledger import Budget, BudgetLedger
 from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compile import manifests
@@ -26,7 +26,7 @@ ANYBODY, EDITORS, ADMINS = {*IDS}, {"morty", "summer"}, {"rick"}
 
 
 def read(*names: str) -> Snapshot:
-    ledger, read = Ledger(Budget()), []
+    ledger, read = BudgetLedger(Budget()), []
     for name in names:
         read += [
             whole(manifests.contents(name, document, ledger))

@@ -10,7 +10,7 @@ import pytest
 
 from bailiwick_engine.budget.datasize import data_claim
 from bailiwick_engine.budget.footprint import footprint
-from bailiwick_engine.budget.ledger import Budget, Ledger
+from bailiwick_engine.budget.ledger import Budget, BudgetLedger
 from bailiwick_engine.steps import Steps, whole
 from bailiwick_policystore.controller import PolicyController
 from support.objects import Object, policy, rule
@@ -114,7 +114,7 @@ def test_whose_share_another_changes_while_at_work_is_settled_all_the_same(momen
     finish(policies)
     assert policies.ledger.restless == set()
     assert policies.ledger.usage.used <= room
-    wanted = Ledger(policies.ledger.budget)
+    wanted = BudgetLedger(policies.ledger.budget)
     for namespace, account in policies.ledger._accounts.items():
         for name, claim in account.claims.items():
             wanted.put(namespace, name, claim)
@@ -156,14 +156,14 @@ def test_what_could_not_be_counted_is_counted_again_before_it_is_in_force(monkey
 
 def test_many_small_namespaces_are_settled_one_in_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     policies, settled = stepping(Budget(total=50 * ONE, namespace=0, policy=0)), 0
-    settle_one = Ledger.settle_one
+    settle_one = BudgetLedger.settle_one
 
-    def counting(ledger: Ledger, namespace: str) -> Steps[set[str]]:
+    def counting(ledger: BudgetLedger, namespace: str) -> Steps[set[str]]:
         nonlocal settled
         settled += 1
         return settle_one(ledger, namespace)
 
-    monkeypatch.setattr(Ledger, "settle_one", counting)
+    monkeypatch.setattr(BudgetLedger, "settle_one", counting)
     listing = policies.listing()
     for number in range(300):
         listing.take((f"n{number}", "p"), sized(f"n{number}", "p"))

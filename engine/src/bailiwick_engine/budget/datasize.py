@@ -22,12 +22,12 @@ _PREFIX: Final = "EndpointData/"
 
 
 def ledger_name(name: str) -> str:
-    """Return by which name the ledger knows an object of data."""
+    """Return by which name the budget ledger knows an object of data."""
     return f"{_PREFIX}{name}"
 
 
 def data_name(known: str) -> str | None:
-    """Return the object of data that the ledger knows by a name; None for a policy."""
+    """Return the object of data that the budget ledger knows by a name; None for a policy."""
     return known.removeprefix(_PREFIX) if known.startswith(_PREFIX) else None
 
 

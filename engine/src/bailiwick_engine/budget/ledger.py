@@ -1,6 +1,6 @@
-"""Ledger: how many bytes policies may take once they are compiled, by namespace and in all, and who is over.
+"""Budget ledger: how many bytes policies may take once they are compiled, by namespace and in all, and who is over.
 
-Standing: decision point, operator and admission keep a `Ledger` each. Holds: pure; who is over follows from the
+Standing: decision point, operator and admission keep a `BudgetLedger` each. Holds: pure; who is over follows from the
 policies that there are and from nothing else, so that all who know the same say the same. In a namespace older policies
 come first: none falls because a new one came. What is over is not counted. In all, room is shared out evenly: a
 namespace that keeps within its fair share never loses to one that does not.
@@ -105,7 +105,7 @@ class _Account:
         return None if known is None else known.footprint
 
 
-class Ledger:
+class BudgetLedger:
     """What the policies that there are come to. Not for two threads.
 
     A namespace whose policies changed (`put`) is `restless` until it is settled; so are others, where shares changed.

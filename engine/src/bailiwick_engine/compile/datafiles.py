@@ -12,7 +12,7 @@ from typing import Any, Final
 from bailiwick_api.kinds.endpointdata import KIND
 from bailiwick_api.kinds.meta import API_VERSION, GROUP
 from bailiwick_engine.budget.datasize import ledger_name
-from bailiwick_engine.budget.ledger import Ledger
+from bailiwick_engine.budget.ledger import BudgetLedger
 from bailiwick_engine.cel.data import Data, DataObject, Unknown, UnknownReason, over_budget, read_steps
 from bailiwick_engine.compile.acceptance import over_budget as told_over
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
@@ -47,7 +47,7 @@ def is_data(obj: object) -> bool:
 
 
 def data_steps(
-    ref: tuple[str, str, str, int], obj: Mapping[str, Any], flaw: Problem | None, ledger: Ledger
+    ref: tuple[str, str, str, int], obj: Mapping[str, Any], flaw: Problem | None, ledger: BudgetLedger
 ) -> Steps[DataObject]:
     """Return what an object comes to. `ref`: namespace, name, uid and generation; `flaw`: it cannot be read whole."""
     namespace, name, uid, generation = ref

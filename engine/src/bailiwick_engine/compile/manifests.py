@@ -28,7 +28,7 @@ from bailiwick_api.kinds.endpointpolicy import EndpointPolicy
 from bailiwick_api.kinds.meta import API_VERSION, DNS_LABEL, GROUP
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.budget.datasize import data_claim
-from bailiwick_engine.budget.ledger import Claim, Ledger, policy_claim
+from bailiwick_engine.budget.ledger import BudgetLedger, Claim, policy_claim
 from bailiwick_engine.cel.data import UnknownReason
 from bailiwick_engine.cel.hints import suggest_name
 from bailiwick_engine.compile import schemaerrors
@@ -142,10 +142,10 @@ def claims(document: Document) -> Steps[tuple[tuple[str, Claim], ...]]:
     return tuple(found)
 
 
-def contents(label: str, document: Document, ledger: Ledger) -> Steps[ManifestFile]:
+def contents(label: str, document: Document, ledger: BudgetLedger) -> Steps[ManifestFile]:
     """Return the policies of one document, in steps. `label` is the file's path, for the reports.
 
-    What is over budget, as the ledger says, is not compiled.
+    What is over budget, as the budget ledger says, is not compiled.
     """
     entries: list[ManifestEntry] = []
     data: list[DataEntry] = []
@@ -195,7 +195,7 @@ class _Reading:
         self._metadata: Mapping[str, Any] = metadata if isinstance(metadata, dict) else {}
         self._where = self._place(Problem("", ""))
 
-    def entry(self, ledger: Ledger) -> Steps[ManifestEntry]:
+    def entry(self, ledger: BudgetLedger) -> Steps[ManifestEntry]:
         namespace, name = self._metadata.get("namespace"), self._metadata.get("name")
         spec = self._object.get("spec")
         ref = PolicyRef(
@@ -234,7 +234,7 @@ class _Reading:
             over=excess is not None,
         )
 
-    def data(self, ledger: Ledger) -> Steps[DataEntry]:
+    def data(self, ledger: BudgetLedger) -> Steps[DataEntry]:
         """Return what the object comes to as data."""
         namespace, name = self._metadata.get("namespace"), self._metadata.get("name")
         known = namespace if _is_label(namespace) else ""

@@ -14,7 +14,7 @@ from typing import Any, Final
 from bailiwick_api.documents import policyfiles
 from bailiwick_api.documents.policyfiles import DirectoryScan, File
 from bailiwick_api.documents.positions import MAX_BYTES, MAX_STREAM_BYTES, Document
-from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
+from bailiwick_engine.budget.ledger import Budget, BudgetLedger, Claim
 from bailiwick_engine.compile import manifests
 from bailiwick_engine.compile.assembly import assemble
 from bailiwick_engine.compile.datafiles import DataEntry
@@ -125,9 +125,9 @@ def policy_set(files: Iterable[tuple[str, File]]) -> PolicySet:
     )
 
 
-def ledger_of(claims: Iterable[tuple[str, Claim]]) -> Ledger:
+def ledger_of(claims: Iterable[tuple[str, Claim]]) -> BudgetLedger:
     """Return who is over the budgets that an installation has by default, of all that is served together."""
-    ledger = Ledger(Budget())
+    ledger = BudgetLedger(Budget())
     for namespace, claim in claims:
         ledger.put(namespace, claim.name, claim)
     ledger.settle()

@@ -12,7 +12,7 @@ from typing import Final
 
 from bailiwick_api.documents.policyfiles import File
 from bailiwick_api.documents.positions import Document
-from bailiwick_engine.budget.ledger import Budget, Ledger
+from bailiwick_engine.budget.ledger import Budget, BudgetLedger
 from bailiwick_engine.compile import manifests
 from bailiwick_engine.compile.assembly import assemble
 from bailiwick_engine.compile.manifests import ManifestEntry, ManifestFile
@@ -154,7 +154,7 @@ def read_beside_live(files: Named, live: Named, data: Mapping[str, tuple[str, Fi
     return side, live_side
 
 
-def _ledger(side: Named, texts: Mapping[str, FileText], same: Collection[str]) -> Ledger | None:
+def _ledger(side: Named, texts: Mapping[str, FileText], same: Collection[str]) -> BudgetLedger | None:
     """Return who is over the budget of this side; None where there is none.
 
     A policy that is over the budget of its namespace is so for all others there, also for those that did not change.
@@ -168,16 +168,16 @@ def _ledger(side: Named, texts: Mapping[str, FileText], same: Collection[str]) -
     return found if _over(found, exact) else None
 
 
-def _over(ledger: Ledger, claims: Iterable[NamedClaim]) -> bool:
+def _over(ledger: BudgetLedger, claims: Iterable[NamedClaim]) -> bool:
     return any(ledger.excess(namespace, claim.name) is not None for namespace, claim in claims)
 
 
-def _parts(label: str, file: File, texts: Mapping[str, FileText], ledger: Ledger | None) -> Iterator[_Part]:
+def _parts(label: str, file: File, texts: Mapping[str, FileText], ledger: BudgetLedger | None) -> Iterator[_Part]:
     if file.unreadable is not None:
         yield _Part(label, Document(None, complete=False), manifests.unreadable(label, file.unreadable))
         return
     for document in texts[file.digest].documents:
-        yield _Part(label, document, whole(manifests.contents(label, document, ledger or Ledger(Budget()))))
+        yield _Part(label, document, whole(manifests.contents(label, document, ledger or BudgetLedger(Budget()))))
 
 
 class _Reach:

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 import yaml
 
-from bailiwick_engine.budget.ledger import Budget, Ledger
+from bailiwick_engine.budget.ledger import Budget, BudgetLedger
 from bailiwick_engine.compile import acceptance, checks, manifests
 from bailiwick_engine.compile.assembly import assemble
 from bailiwick_engine.compile.manifests import ManifestEntry
@@ -20,7 +20,7 @@ CARRIER: Final = policy("crm", "carrier", endpointSettings=settings())
 
 def entries(*objects: Object) -> list[ManifestEntry]:
     raw = "---\n".join(yaml.safe_dump(one, sort_keys=False) for one in objects).encode()
-    read = [whole(manifests.contents("p.yaml", document, Ledger(Budget()))) for document in manifests.parse(raw)]
+    read = [whole(manifests.contents("p.yaml", document, BudgetLedger(Budget()))) for document in manifests.parse(raw)]
     return [entry for contents in read for entry in contents.entries]
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from bailiwick_api.issuers import IssuersError, load
 from bailiwick_api.kinds.endpointpolicy import EndpointPolicy
-from bailiwick_engine.budget.ledger import Budget, Ledger
+from bailiwick_engine.budget.ledger import Budget, BudgetLedger
 from bailiwick_engine.compile import manifests, schemaerrors
 from bailiwick_engine.compile.acceptance import PolicyContext, judge, refusal
 from bailiwick_engine.policy.model import PolicyRef
@@ -183,13 +183,13 @@ def test_admission_tells_it() -> None:
 
 def test_files_tell_it() -> None:
     (document,) = manifests.parse(json.dumps(WRONG).encode())
-    (entry,) = whole(manifests.contents("p.yaml", document, Ledger(Budget()))).entries
+    (entry,) = whole(manifests.contents("p.yaml", document, BudgetLedger(Budget()))).entries
     assert [problem.partition(": ")[2] for problem in entry.problems] == [f"{RULE}.effect: {SAYS}"]
 
 
 def test_files_tell_what_kind_is_meant() -> None:
     (document,) = manifests.parse(json.dumps({**WRONG, "kind": "EndpointPolcy", "spek": {}}).encode())
-    (entry,) = whole(manifests.contents("p.yaml", document, Ledger(Budget()))).entries
+    (entry,) = whole(manifests.contents("p.yaml", document, BudgetLedger(Budget()))).entries
     assert {problem.partition(": ")[2] for problem in entry.problems} == {
         "kind: must be EndpointPolicy, not 'EndpointPolcy'",
         "spek: unknown field; did you mean spec?",

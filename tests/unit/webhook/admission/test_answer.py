@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from bailiwick_engine.budget.footprint import footprint
-from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
+from bailiwick_engine.budget.ledger import Budget, BudgetLedger, Claim
 from bailiwick_engine.compile import acceptance
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.snapshot import Snapshot
@@ -35,9 +35,9 @@ def snapshot(*policies: Object) -> Snapshot:
     return Snapshot.of(made)
 
 
-def taken(budget: Budget, *stored: Object) -> Ledger:
+def taken(budget: Budget, *stored: Object) -> BudgetLedger:
     """Return the ledger of what is stored, each younger than the one before."""
-    ledger = Ledger(budget)
+    ledger = BudgetLedger(budget)
     for number, raw in enumerate(stored):
         metadata = raw["metadata"]
         claim = Claim(f"2026-01-01T00:00:{number:02}Z", metadata["name"], footprint(raw["spec"]))
@@ -64,7 +64,7 @@ def answered(
 
 
 def test_nothing_to_judge_is_allowed() -> None:
-    told = answer(NothingToReview(UID), snapshot(), Ledger(ANY), None, NOW)
+    told = answer(NothingToReview(UID), snapshot(), BudgetLedger(ANY), None, NOW)
     assert told == ReviewResponse(
         {
             "apiVersion": "admission.k8s.io/v1",
@@ -76,7 +76,7 @@ def test_nothing_to_judge_is_allowed() -> None:
 
 
 def test_another_version_is_refused_with_what_to_do() -> None:
-    told = answer(UnknownVersion(UID, "v9\x1b"), snapshot(), Ledger(ANY), None, NOW)
+    told = answer(UnknownVersion(UID, "v9\x1b"), snapshot(), BudgetLedger(ANY), None, NOW)
     assert told.outcome is Admission.FOREIGN
     assert told.body["response"]["allowed"] is False
     assert told.body["response"]["status"]["message"] == (
@@ -95,7 +95,7 @@ def test_a_step_that_asks_for_a_signature_is_warned_of_while_none_can_count() ->
     ):
         finding = examine(sent(raw), ANY.policy).finding
         assert isinstance(finding, PolicyFinding)
-        told = answer(finding, snapshot(), Ledger(ANY), None, NOW, problem).body["response"]
+        told = answer(finding, snapshot(), BudgetLedger(ANY), None, NOW, problem).body["response"]
         assert told["allowed"] is True
         assert any("no signed review counts" in one for one in told.get("warnings", ())) is warned
 
@@ -189,7 +189,9 @@ class TestPeopleWhomNobodyKnowsAsReviewers:
 def test_a_refusal_of_any_reason_is_one_and_is_counted(why: acceptance.NotAcceptedReason) -> None:
     found = examine(sent(CARRIER)).finding
     assert isinstance(found, PolicyFinding)
-    told = answer(structs.replace(found, refusal=acceptance.Refusal(why, "no")), snapshot(), Ledger(ANY), None, NOW)
+    told = answer(
+        structs.replace(found, refusal=acceptance.Refusal(why, "no")), snapshot(), BudgetLedger(ANY), None, NOW
+    )
     response = told.body["response"]
     assert (response["allowed"], response["status"]["message"]) == (False, f"{why}: no")
 
@@ -198,11 +200,11 @@ def test_calls_that_a_policy_newly_permits_come_first_in_the_warnings_of_an_allo
     found = examine(sent(policy("crm"))).finding
     assert isinstance(found, PolicyFinding)
     found = structs.replace(found, widening=("permits more calls",))
-    allowed = answer(found, snapshot(), Ledger(ANY), None, NOW)
+    allowed = answer(found, snapshot(), BudgetLedger(ANY), None, NOW)
     assert allowed.outcome is Admission.ALLOWED
     assert allowed.body["response"]["warnings"] == ["permits more calls", acceptance.unconfigured_message("crm-api")]
     wrong = acceptance.Refusal(acceptance.NotAcceptedReason.INVALID, "no")
-    refused = answer(structs.replace(found, refusal=wrong), snapshot(), Ledger(ANY), None, NOW)
+    refused = answer(structs.replace(found, refusal=wrong), snapshot(), BudgetLedger(ANY), None, NOW)
     assert "warnings" not in refused.body["response"]
 
 

@@ -5,7 +5,7 @@ from typing import Final
 import pytest
 
 from bailiwick_api.kinds.meta import API_VERSION
-from bailiwick_engine.budget.ledger import Budget, Ledger
+from bailiwick_engine.budget.ledger import Budget, BudgetLedger
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.admission.answer import ReviewResponse, answer
 from bailiwick_webhook.admission.review import DataFinding, NothingToReview, examine
@@ -24,7 +24,7 @@ def held(data: object) -> Object:
 def answered(new: Object, old: Object | None = None, budget: Budget | None = None) -> ReviewResponse:
     finding = examine(sent(new, old)).finding
     assert isinstance(finding, DataFinding | NothingToReview), finding
-    return answer(finding, NOTHING, Ledger(budget or Budget()), None, 0.0)
+    return answer(finding, NOTHING, BudgetLedger(budget or Budget()), None, 0.0)
 
 
 def test_data_that_can_be_read_is_stored() -> None:

@@ -14,7 +14,7 @@ from bailiwick_api.kinds.meta import GROUP, VERSION
 from bailiwick_api.manifests.admission import REVIEW_VERSION
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.budget.datasize import ledger_name
-from bailiwick_engine.budget.ledger import Ledger
+from bailiwick_engine.budget.ledger import BudgetLedger
 from bailiwick_engine.compile.acceptance import (
     CompilationSummary,
     NotAcceptedReason,
@@ -56,7 +56,7 @@ class ReviewResponse(NamedTuple):
 def answer(
     finding: NothingToReview | UnknownVersion | PolicyFinding | DataFinding,
     snapshot: Snapshot,
-    ledger: Ledger,
+    ledger: BudgetLedger,
     issuers: Mapping[str, bool] | None,
     now: float,
     unsigned: str = "",
@@ -77,7 +77,7 @@ def answer(
             return _answer_data(finding, ledger)
 
 
-def _answer_data(found: DataFinding, ledger: Ledger) -> ReviewResponse:
+def _answer_data(found: DataFinding, ledger: BudgetLedger) -> ReviewResponse:
     if found.cause is not None:
         causes, outcome = [found.cause], Admission.INVALID
         message = f"{found.why}: {found.cause[0]}: {found.cause[1]}"
@@ -94,7 +94,7 @@ def _answer_data(found: DataFinding, ledger: Ledger) -> ReviewResponse:
 def _answer_policy(
     found: PolicyFinding,
     snapshot: Snapshot,
-    ledger: Ledger,
+    ledger: BudgetLedger,
     issuers: Mapping[str, bool] | None,
     now: float,
     unsigned: str,
@@ -141,7 +141,7 @@ def _settings_warning(found: PolicyFinding, snapshot: Snapshot) -> tuple[str, ..
     return () if carried else (unconfigured_message(found.endpoint),)
 
 
-def _check_budget(found: PolicyFinding, ledger: Ledger) -> tuple[Refusal | None, tuple[str, ...]]:
+def _check_budget(found: PolicyFinding, ledger: BudgetLedger) -> tuple[Refusal | None, tuple[str, ...]]:
     """Return whether a policy is refused as over budget, and the warnings.
 
     A policy that is over budget but asks for no more than before may be stored.

@@ -21,7 +21,7 @@ from bailiwick_api.documents.positions import Document
 from bailiwick_api.voidgrants import NONE, VoidGrants
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.budget.datasize import ledger_name
-from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
+from bailiwick_engine.budget.ledger import Budget, BudgetLedger, Claim
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.compile import manifests
@@ -66,7 +66,7 @@ class Directory:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.waiting: Final = ChangeAges()
-        self.ledger = Ledger(budget or Budget())
+        self.ledger = BudgetLedger(budget or Budget())
         self.grants: Final = grants or Grants()
         self.keyring: Final = keyring
         self._looker = DirectoryScan(root)
@@ -201,7 +201,7 @@ class Directory:
         self._seen = began
 
     async def _take_up(self, looked: Looked) -> None:
-        slices, ledger = Slices(patient=True), Ledger(self.ledger.budget)
+        slices, ledger = Slices(patient=True), BudgetLedger(self.ledger.budget)
         claims = {path: self._claims[path] for path, file in looked.items() if self._has(path, file)}
         _put(ledger, [claim for found in claims.values() for claim in found])
         fresh: dict[str, tuple[ManifestFile, ...]] = {path: self._contents[path] for path in claims}
@@ -255,20 +255,20 @@ async def _parsed(file: File) -> tuple[Document, ...]:
 
 
 async def _read(
-    path: str, file: File, documents: Iterable[Document], ledger: Ledger, slices: Slices
+    path: str, file: File, documents: Iterable[Document], ledger: BudgetLedger, slices: Slices
 ) -> tuple[ManifestFile, ...]:
     if file.unreadable is not None:
         return (manifests.unreadable(path, file.unreadable),)
     return tuple([await slices.through(manifests.contents(path, document, ledger)) for document in documents])
 
 
-def _put(ledger: Ledger, claims: Iterable[tuple[str, Claim]]) -> None:
+def _put(ledger: BudgetLedger, claims: Iterable[tuple[str, Claim]]) -> None:
     for namespace, claim in claims:
         ledger.put(namespace, claim.name, claim)
     ledger.settle()
 
 
-def _turned(file: Sequence[ManifestFile], ledger: Ledger) -> bool:
+def _turned(file: Sequence[ManifestFile], ledger: BudgetLedger) -> bool:
     """Tell whether a policy, or data, of a file is over budget and was not, or the other way round."""
     entries = (entry for contents in file for entry in contents.entries)
     if any(entry.over is not (ledger.excess(entry.ref.namespace, entry.ref.name) is not None) for entry in entries):

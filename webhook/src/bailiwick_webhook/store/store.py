@@ -12,7 +12,7 @@ from bailiwick_api.accounts import Installation
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_api.voidgrants import VoidGrants
 from bailiwick_engine.approval.grants import Grant
-from bailiwick_engine.budget.ledger import Budget, Ledger
+from bailiwick_engine.budget.ledger import Budget, BudgetLedger
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.policy.snapshot import Snapshot
@@ -132,7 +132,7 @@ class Store:
         return self.policies.waiting
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> BudgetLedger:
         """What policies take, and who is over budget."""
         return self.policies.ledger
 

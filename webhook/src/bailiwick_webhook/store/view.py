@@ -11,7 +11,7 @@ import msgspec
 from bailiwick_api.serverclock import ServerClock
 from bailiwick_api.voidgrants import NONE, VoidGrants
 from bailiwick_engine.approval.grants import Grant
-from bailiwick_engine.budget.ledger import Ledger
+from bailiwick_engine.budget.ledger import BudgetLedger
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.policy.snapshot import Snapshot
@@ -62,7 +62,7 @@ class View(Protocol):
         """Since when which endpoint has a change that is not in force."""
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> BudgetLedger:
         """What policies take, and who is over budget."""
 
     @property
