@@ -17,7 +17,7 @@ import pytest
 
 from bailiwick_policystore import slices
 from bailiwick_policystore.controller import PolicyController
-from bailiwick_policystore.rotation import TURN
+from bailiwick_policystore.rotation import TURN_SECONDS
 
 
 @contextmanager
@@ -44,9 +44,9 @@ def counted(policies: PolicyController) -> Iterator[list[int]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(asyncio.events.Handle, "_run", counting)
         # Every step is over its time, and nobody else is waited for.
-        patch.setattr(slices, "SECONDS", 0.0)
+        patch.setattr(slices, "SLICE_SECONDS", 0.0)
         patch.setattr(slices, "_OTHERS", 0)
-        patch.setattr(policies._queue.rotation, "_clock", lambda: began + 2 * TURN * next(steps))
+        patch.setattr(policies._queue.rotation, "_clock", lambda: began + 2 * TURN_SECONDS * next(steps))
         before = sys.getprofile()
         sys.setprofile(profile)
         try:

@@ -15,7 +15,7 @@ from typing import Final
 from bailiwick_engine.steps import Steps
 from bailiwick_policystore.endpoints import Key, Place
 
-SECONDS: Final = 2.0
+OUTDATED_SECONDS: Final = 2.0
 """So long a change may take to come into force, before what the policies before it would allow is denied."""
 EVERYWHERE: Final[Place] = ("", None)
 """The place of a change that may concern any endpoint."""
@@ -71,7 +71,7 @@ class ChangeAges:
 
     def outdated(self, now: float) -> int:
         """Return how many places deny what their policies would allow."""
-        return sum(now - since > SECONDS for since in tuple(self._since.values()))
+        return sum(now - since > OUTDATED_SECONDS for since in tuple(self._since.values()))
 
 
 class _Place:

@@ -14,7 +14,7 @@ from bailiwick_engine.steps import Steps
 
 S = TypeVar("S")
 
-TURN: Final = 0.002
+TURN_SECONDS: Final = 0.002
 """Seconds of a turn. One step may take longer."""
 
 
@@ -33,7 +33,7 @@ class _Line:
 class FairRotation(Generic[S]):
     """Jobs by share. `clock` is monotonic, in seconds. Lives in one thread."""
 
-    def __init__(self, clock: Callable[[], float], turn: float = TURN) -> None:
+    def __init__(self, clock: Callable[[], float], turn: float = TURN_SECONDS) -> None:
         self._clock = clock
         self._turn = turn
         self._lines: dict[S, _Line] = {}

@@ -13,7 +13,8 @@ from bailiwick_engine.steps import Steps
 
 _Result = TypeVar("_Result")
 
-SECONDS: Final = 0.002
+SLICE_SECONDS: Final = 0.002
+"""So long work goes on before it lets others go on. One step may take longer."""
 # Patient work yields the loop for this multiple of the time that it worked.
 _OTHERS: Final = 3
 # So many times as long as it worked, work that rests leaves the processor to others.
@@ -33,7 +34,7 @@ class Slices:
         self._clock = clock
         self.resting = False
         self._others = _OTHERS if patient else 0
-        self._until = clock() + SECONDS
+        self._until = clock() + SLICE_SECONDS
 
     @property
     def over(self) -> bool:
@@ -50,10 +51,10 @@ class Slices:
         clock = self._clock
         last = clock()
         # A step may have taken longer than a slice.
-        worked = last - self._until + SECONDS
+        worked = last - self._until + SLICE_SECONDS
         if self.resting:
             await asyncio.sleep(_RESTS * worked)
-            self._until = clock() + SECONDS
+            self._until = clock() + SLICE_SECONDS
             return
         until = last + self._others * worked
         while True:
@@ -63,7 +64,7 @@ class Slices:
             if now >= until or now - last < _NOTHING:
                 break
             last = now
-        self._until = now + SECONDS
+        self._until = now + SLICE_SECONDS
 
     async def all(self, steps: Steps[None] | None) -> None:
         """Take these steps likewise, if there are any."""

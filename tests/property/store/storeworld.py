@@ -261,7 +261,7 @@ def resting(rests: list[int], *, crowded: bool) -> Iterator[None]:
             await asyncio.sleep(0)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(slices, "SECONDS", 0.0)
+        patch.setattr(slices, "SLICE_SECONDS", 0.0)
         patch.setattr(slices.Slices, "_rest", rest)
         for module, name in ((ledger, "_STEP"), (budgets, "_PUT"), (controller, "_LOOKED_UP"), (data, "_LOOKED_UP")):
             patch.setattr(module, name, 1)

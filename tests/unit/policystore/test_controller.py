@@ -260,7 +260,7 @@ async def test_a_policy_that_is_being_deleted_is_news_and_gives_nothing_any_more
 
 async def test_whoever_asks_is_answered_between_two_expressions_of_one_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     # As if every step took the whole of a turn.
-    monkeypatch.setattr("bailiwick_policystore.slices.SECONDS", 0.0)
+    monkeypatch.setattr("bailiwick_policystore.slices.SLICE_SECONDS", 0.0)
     conditions = [{"name": f"c{number}", "expression": f"context.a == {number}"} for number in range(16)]
     policies, turns = PolicyController(), 0
     policies._queue.rotation = FairRotation(time.monotonic, 1e-9)

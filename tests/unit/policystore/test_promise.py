@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_engine.steps import Steps, whole
 from bailiwick_policystore import controller as store
-from bailiwick_policystore.changes import EVERYWHERE, SECONDS, ChangeAges
+from bailiwick_policystore.changes import EVERYWHERE, OUTDATED_SECONDS, ChangeAges
 from bailiwick_policystore.compiler import compiled
 from bailiwick_policystore.controller import PolicyController
 from bailiwick_policystore.endpoints import Key, Place, Policy
@@ -87,7 +87,7 @@ async def running(world: World, *objects: Object) -> AsyncIterator[None]:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     # Whoever asks meanwhile comes after each step.
-    monkeypatch.setattr("bailiwick_policystore.slices.SECONDS", 0.0)
+    monkeypatch.setattr("bailiwick_policystore.slices.SLICE_SECONDS", 0.0)
     return World(monkeypatch)
 
 
@@ -98,7 +98,7 @@ async def test_an_endpoint_waits_from_when_its_change_was_heard_and_no_other_doe
         await world.until(lambda: world.now > 3)
         waits = world.waits("crm")
         assert waits is not None
-        assert waits > SECONDS
+        assert waits > OUTDATED_SECONDS
         assert (world.waits("crm", "other"), world.waits("hr")) == (None, None)
         assert world.policies.waiting.outdated(world.now) == 1
         # What is decided by is still what was before.

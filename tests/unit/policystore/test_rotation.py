@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bailiwick_engine.steps import Steps
-from bailiwick_policystore.rotation import TURN, FairRotation
+from bailiwick_policystore.rotation import TURN_SECONDS, FairRotation
 
 
 class World:
@@ -26,7 +26,7 @@ class World:
             yield
         self.ended.setdefault(share, self.now)
 
-    def add(self, share: str, steps: int, seconds: float = TURN / 4) -> None:
+    def add(self, share: str, steps: int, seconds: float = TURN_SECONDS / 4) -> None:
         self.rotation.add(share, self.job(share, steps, seconds))
 
     def play(self) -> None:
@@ -41,13 +41,13 @@ def test_a_share_with_one_small_job_waits_for_one_turn_of_each_other_and_not_for
     world.add("small", 3)
     while "small" not in world.ended:
         assert world.rotation.turn()
-    assert world.ended["small"] <= 4 * TURN + TURN / 4
+    assert world.ended["small"] <= 4 * TURN_SECONDS + TURN_SECONDS / 4
     assert len(world.rotation) == 3
 
 
 def test_a_share_that_overruns_its_turn_makes_it_up_by_turns_that_it_misses() -> None:
     world = World()
-    world.add("long", 100, 10 * TURN)
+    world.add("long", 100, 10 * TURN_SECONDS)
     world.add("short", 1000)
     while "short" not in world.ended:
         world.rotation.turn()
@@ -63,7 +63,7 @@ def test_whoever_comes_again_and_again_with_one_long_step_gets_no_more_than_a_sh
     while "steady" not in world.ended:
         line = world.rotation._lines.get("comes")
         if line is None or not line.jobs:
-            world.add("comes", 1, 10 * TURN)
+            world.add("comes", 1, 10 * TURN_SECONDS)
         world.rotation.turn()
     assert world.done.count("comes") * 40 == pytest.approx(4000, rel=0.1)
 
@@ -71,17 +71,17 @@ def test_whoever_comes_again_and_again_with_one_long_step_gets_no_more_than_a_sh
 def test_what_was_overrun_is_forgotten_in_as_much_time_and_when_nobody_else_has_work() -> None:
     world = World()
     world.add("other", 100_000)
-    world.add("once", 1, 50 * TURN)
+    world.add("once", 1, 50 * TURN_SECONDS)
     while "once" not in world.ended:
         world.rotation.turn()
-    world.now += 60 * TURN
+    world.now += 60 * TURN_SECONDS
     world.add("once", 1)
     world.ended.clear()
     world.rotation.turn()
     world.rotation.turn()
     assert "once" in world.ended
     world = World()
-    world.add("once", 1, 50 * TURN)
+    world.add("once", 1, 50 * TURN_SECONDS)
     world.play()
     world.add("other", 10)
     world.add("once", 1)
@@ -94,7 +94,7 @@ def test_jobs_of_one_share_go_one_after_the_other() -> None:
 
     def job(name: str) -> Iterator[None]:
         for _ in range(5):
-            world.now += TURN
+            world.now += TURN_SECONDS
             order.append(name)
             yield
 
@@ -146,8 +146,8 @@ def test_among_those_who_have_work_none_gets_more_than_another_by_more_than_a_st
     world = World()
     for number, jobs in enumerate(given_):
         for steps, turns in jobs:
-            world.rotation.add(f"{number}", world.job(f"{number}", steps, turns * TURN))
-    longest = max(turns for jobs in given_ for _, turns in jobs) * TURN
+            world.rotation.add(f"{number}", world.job(f"{number}", steps, turns * TURN_SECONDS))
+    longest = max(turns for jobs in given_ for _, turns in jobs) * TURN_SECONDS
     worked = {f"{number}": 0.0 for number in range(len(given_))}
     going = True
     while going:
@@ -157,5 +157,5 @@ def test_among_those_who_have_work_none_gets_more_than_another_by_more_than_a_st
             worked[world.done[-1]] += world.now - now
         if len(world.rotation) == len(given_):
             # All of them had work from the beginning.
-            assert max(worked.values()) - min(worked.values()) <= longest + 2 * TURN + 1e-9
+            assert max(worked.values()) - min(worked.values()) <= longest + 2 * TURN_SECONDS + 1e-9
     assert len(world.done) == sum(steps for jobs in given_ for steps, _ in jobs)

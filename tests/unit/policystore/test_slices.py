@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_policystore.slices import SECONDS, Slices
+from bailiwick_policystore.slices import SLICE_SECONDS, Slices
 
-WORKED: Final = 4 * SECONDS
+WORKED: Final = 4 * SLICE_SECONDS
 
 
 class Clock:
@@ -48,7 +48,7 @@ def test_work(patient: bool, each: float, count: int) -> None:
     clock.now += WORKED
     assert turns(clock, slices.turn(), each) == count
     # The next slice begins when it goes on.
-    clock.now += SECONDS / 2
+    clock.now += SLICE_SECONDS / 2
     assert turns(clock, slices.turn(), each) == 0
 
 
@@ -68,6 +68,6 @@ def test_work_that_rests_leaves_four_times_as_long_as_it_worked_whoever_wants_it
     assert turns(clock, slices.turn(), 0.0) == 0
     assert rests == [pytest.approx(4 * WORKED)]
     # The next slice begins when it goes on.
-    clock.now += SECONDS / 2
+    clock.now += SLICE_SECONDS / 2
     assert turns(clock, slices.turn(), 0.0) == 0
     assert len(rests) == 1

@@ -20,7 +20,7 @@ from bailiwick_engine.historynumbers import UNREAD, HistoryReadings
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasonrow import NextAction
 from bailiwick_engine.reasons import Reason
-from bailiwick_policystore.changes import SECONDS
+from bailiwick_policystore.changes import OUTDATED_SECONDS
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.history.handles import EntryHandle
 from bailiwick_webhook.history.ports import Reservation
@@ -91,7 +91,7 @@ class DecisionInputs(msgspec.Struct, frozen=True, gc=False):
     def is_outdated(self, namespace: str, endpoint: str) -> bool:
         """Tell whether a change of an endpoint's policies waits for too long to be compiled."""
         pending = self.seen.pending(namespace, endpoint)
-        return pending is not None and pending > SECONDS
+        return pending is not None and pending > OUTDATED_SECONDS
 
 
 class EvaluatedCall(msgspec.Struct, frozen=True, gc=False):

@@ -12,7 +12,7 @@ from typing import Final
 
 from bailiwick_engine.fairqueue import FairQueue
 
-SECONDS: Final = 0.002
+SLICE_SECONDS: Final = 0.002
 
 
 class LoopTurns:
@@ -72,4 +72,4 @@ class TenantSlices:
         """Come here before the first step and after each."""
         if self.over:
             await self._turns.turn(self._tenant)
-            self._until = self._clock() + SECONDS
+            self._until = self._clock() + SLICE_SECONDS

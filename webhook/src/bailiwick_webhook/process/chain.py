@@ -12,7 +12,7 @@ from bailiwick_api.distribution import DISTRIBUTION
 from bailiwick_api.serverclock import MAX_SKEW
 from bailiwick_evidence.derive.versions import engine_versions
 from bailiwick_evidence.seal import key_id
-from bailiwick_policystore import changes
+from bailiwick_policystore.changes import OUTDATED_SECONDS
 from bailiwick_webhook.process.settings import WebhookSettings
 from bailiwick_webhook.record.writing.chainlog import ChainLog
 
@@ -75,7 +75,7 @@ def _verdict_settings(settings: WebhookSettings) -> VerdictSettings:
     return VerdictSettings(
         settings.max_staleness,
         settings.hard_staleness,
-        changes.SECONDS,
+        OUTDATED_SECONDS,
         guarded=settings.policies is None,
         development=settings.development,
         human_username_prefixes=settings.installation.human_username_prefixes,
