@@ -46,7 +46,7 @@ def counted(policies: PolicyController) -> Iterator[list[int]]:
         # Every step is over its time, and nobody else is waited for.
         patch.setattr(slices, "SLICE_SECONDS", 0.0)
         patch.setattr(slices, "_OTHERS", 0)
-        patch.setattr(policies._queue.rotation, "_clock", lambda: began + 2 * TURN_SECONDS * next(steps))
+        patch.setattr(policies._queue._rotation, "_clock", lambda: began + 2 * TURN_SECONDS * next(steps))
         before = sys.getprofile()
         sys.setprofile(profile)
         try:

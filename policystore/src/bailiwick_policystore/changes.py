@@ -160,11 +160,11 @@ class PendingChanges:
         if not change.quiet:
             self.ages.set(key, change.places, change.since)
 
-    def concern(self, place: Place) -> bool:
+    def is_concerned(self, place: Place) -> bool:
         """Tell whether there is a change that is not begun and may concern a place."""
         return self._coming[place] > 0
 
-    def compile(self, key: Key) -> None:
+    def note_begun(self, key: Key) -> None:
         """Say that the newest state of a policy is compiled now."""
         change = self._heard.pop(key, None)
         if change is None:
@@ -192,7 +192,7 @@ class PendingChanges:
         if not begun.quiet:
             self.ages.set(key, begun.places, begun.since)
 
-    def put(self, key: Key, touched: Collection[Place]) -> None:
+    def note_put(self, key: Key, touched: Collection[Place]) -> None:
         """Say that what was begun stands in the index, where these places have to be built."""
         change = self._begun.pop(key, None)
         if change is None:
@@ -202,12 +202,12 @@ class PendingChanges:
             self._put.setdefault(place, []).append(change)
         self._release(change, change.places.difference(touched))
 
-    def build(self, place: Place) -> None:
+    def note_built(self, place: Place) -> None:
         """Say that a place is built with all that was put there."""
         self._built.append((place, self._put.pop(place, [])))
 
-    def published(self) -> Steps[None]:
-        """Say that what was built so far is in force."""
+    def note_published(self) -> Steps[None]:
+        """Say that what was built so far is in force. Take the steps: by them its places come to wait no longer."""
         built, self._built = self._built, []
 
         def steps() -> Steps[None]:

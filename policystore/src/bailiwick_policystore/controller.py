@@ -30,7 +30,7 @@ from bailiwick_policystore.data import DataObjects
 from bailiwick_policystore.endpoints import Key, Place, Policy, PolicyIndex, place_of
 from bailiwick_policystore.listing import ObjectListing
 from bailiwick_policystore.objects import HeardPolicy, heard_policy, withheld_policy
-from bailiwick_policystore.queue import FREEING, NamespaceQueue
+from bailiwick_policystore.queue import FREEING, NOTING, NamespaceQueue
 from bailiwick_policystore.refetch import ObjectRefetch, Read, nothing
 
 # Between two snapshots while there is work: for each, the table of all endpoints is copied.
@@ -86,7 +86,7 @@ class PolicyController:
 
     @property
     def settled(self) -> bool:
-        """Everything that was heard of is part of the snapshot."""
+        """Everything that was heard of is part of the snapshot. For tests; `reached` says up to where."""
         return self._pending.reached is None and self.snapshot is not None
 
     @property
@@ -279,7 +279,7 @@ class PolicyController:
         if not heard:
             del self._heard[namespace]
         self._begun[key] = policy
-        self._pending.compile(key)
+        self._pending.note_begun(key)
         try:
             made = yield from self._compile_state(policy)
         except Exception:
@@ -292,7 +292,7 @@ class PolicyController:
             if is_large(policy):
                 self._leave_memory(namespace)
         touched = self._index.put(key, made)
-        self._pending.put(key, touched)
+        self._pending.note_put(key, touched)
         if touched:
             unbuilt, now = self._unbuilt.setdefault(namespace, {}), self._clock()
             for place in touched:
@@ -339,7 +339,7 @@ class PolicyController:
             return
         unbuilt, moment = self._unbuilt.get(namespace, {}), self._clock()
         for place, since in tuple(unbuilt.items()):
-            if now or moment - since >= _GATHER_SECONDS or not self._pending.concern(place):
+            if now or moment - since >= _GATHER_SECONDS or not self._pending.is_concerned(place):
                 del unbuilt[place]
                 try:
                     yield from self._index.build(place)
@@ -347,7 +347,7 @@ class PolicyController:
                     # A defect: it is built with what comes next.
                     self._unbuilt.setdefault(namespace, unbuilt).setdefault(place, since)
                     raise
-                self._pending.build(place)
+                self._pending.note_built(place)
                 self._first_places.discard(place)
                 self.data.built(place)
                 self._built = True
@@ -370,9 +370,9 @@ class PolicyController:
         self.snapshot = self._index.publish(f"{self._revision}")
         self._built, self._published = False, now
         self.data.published()
-        self._queue.add(self._pending.published())
+        self._queue.add(NOTING, self._pending.note_published())
         if self._index.lets_go:
-            self._queue.add(self._index.let_go(self.data.freed), FREEING)
+            self._queue.add(FREEING, self._index.let_go(self.data.freed))
 
 
 def is_large(policy: HeardPolicy) -> bool:

@@ -1,8 +1,9 @@
 """Endpoints: every compiled policy by its endpoint, so that a change of one is a change of its endpoint alone.
 
-Holds: a snapshot that was handed out never changes: the next one shares every endpoint that was not built again. What
-it says is what `Snapshot.of` says of the same policies, whatever came in which order. Neither to build nor to free
-anything takes longer than a step.
+Standing: under the policy controller and `data`, which put in what they compile and read. Holds: a snapshot that was
+handed out never changes: the next one shares every endpoint that was not built again. What it says is what
+`Snapshot.of` says of the same policies, whatever came in which order. Neither to build nor to free anything takes
+longer than a step.
 """
 
 from collections import deque
@@ -107,10 +108,6 @@ class PolicyIndex:
         """Return the objects of data that there are."""
         return tuple((namespace, name) for namespace, held in self._data.items() for name in held)
 
-    def data_names(self, namespace: str) -> tuple[str, ...]:
-        """Return the objects of data that there are in a namespace."""
-        return tuple(self._data.get(namespace, ()))
-
     def readers(self, key: Key) -> tuple[EndpointKey, ...]:
         """Return the endpoints whose answers depend on an object of data."""
         return tuple(endpoint for endpoint, answers in self._readers.get(key, {}).items() if answers)
@@ -144,8 +141,8 @@ class PolicyIndex:
         if endpoint is None:
             self._unreadable[namespace] = _denying(self._places.get(place, {}))
         else:
-            # Race: a list that comes before the first snapshot puts policies while a change of the watch is built. What
-            # was made of older ones would stand for good, and allow what a newer one took away.
+            # A namespace has one user at a time, so that nothing is put while this builds. If a second one ever did,
+            # what was made of older policies would stand for good, and allow what a newer one took away.
             while True:
                 moved, members = self._moved.get(place), self._places.get(place)
                 made = (yield from _endpoint(endpoint, members)) if members else None

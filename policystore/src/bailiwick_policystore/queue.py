@@ -18,10 +18,10 @@ from bailiwick_policystore.slices import Slices
 _AGAIN_SECONDS: Final = 1.0
 # After a start, work takes all the time that it can get until it is done for the first time, or for so long.
 _START_SECONDS: Final = 60.0
-# Of no namespace: what came into force is noted in its turn too, and so is what is no longer needed freed.
-_NO_NAMESPACE: Final = ""
+NOTING: Final = ""
+"""The share in which what came into force is noted. No namespace has such a name."""
 FREEING: Final = "/freeing"
-"""A share of its own, so that nothing else waits until all is freed; no namespace has such a name."""
+"""The share in which what is no longer needed is freed: another one, so that nothing else waits until all is."""
 
 _log = structlog.get_logger()
 
@@ -45,25 +45,25 @@ class NamespaceQueue:
         self._resume = resume
         self._clock = clock
         self._resting = resting
-        self.rotation: FairRotation[str] = FairRotation(clock)
+        self._rotation: FairRotation[str] = FairRotation(clock)
         self._working: set[str] = set()
         self._woken = asyncio.Event()
 
     @property
     def busy(self) -> bool:
-        """There is work left."""
-        return bool(self._working) or len(self.rotation) > 0
+        """There is work left. For tests: `run` says so to `between`."""
+        return bool(self._working) or len(self._rotation) > 0
 
     def rouse(self, namespace: str) -> None:
         """Have a namespace look at what it has to do."""
         if namespace not in self._working:
             self._working.add(namespace)
-            self.rotation.add(namespace, self._steps(namespace))
+            self._rotation.add(namespace, self._steps(namespace))
         self._woken.set()
 
-    def add(self, steps: Steps[None], share: str = _NO_NAMESPACE) -> None:
-        """Have work done that is of no namespace."""
-        self.rotation.add(share, steps)
+    def add(self, share: str, steps: Steps[None]) -> None:
+        """Have work done that is of no namespace, in a share of its own."""
+        self._rotation.add(share, steps)
         self._woken.set()
 
     def wake(self) -> None:
@@ -94,7 +94,7 @@ class NamespaceQueue:
     def _turn(self) -> bool:
         """Work for a turn. Returns whether there is work left."""
         try:
-            return self.rotation.turn()
+            return self._rotation.turn()
         except Exception:  # noqa: BLE001 - a defect; what it was about goes on to wait, so that it denies
             _log.exception("policies of a namespace could not be loaded, trying again")
             asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._resume)

@@ -1,8 +1,8 @@
 """Rotation: the work of many shares, each in turn for a moment, so that none is held up by how much another has.
 
 Standing: under `queue`, whose shares are namespaces. Holds: pure; a share that has little to do waits for at most one
-step of each other share that has work, whatever those still have before them; a share that took longer than its turn
-makes that up by turns that it misses.
+turn of each other share that has work, or one step if that is longer, whatever those still have before them; a share
+that took longer than its turn makes that up by turns that it misses.
 """
 
 from collections import deque
@@ -22,7 +22,7 @@ TURN_SECONDS: Final = 0.002
 class _Line:
     """The jobs of one share, and how long it may still take: less than nothing while it makes something up.
 
-    `since`: when it had no work left.
+    `since`: when it worked last, or was made.
     """
 
     since: float

@@ -209,7 +209,7 @@ class World:
         known = self.policies
         for _ in range(50_000):
             await asyncio.sleep(0)
-            busy = self.objects.listing or self.data.listing or known._built or len(known._queue.rotation)
+            busy = self.objects.listing or self.data.listing or known._built or len(known._queue._rotation)
             if known.settled and not busy and not any(known.missing()) and not any(known.data.missing()):
                 return
         raise AssertionError("it does not settle")

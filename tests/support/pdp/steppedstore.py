@@ -22,7 +22,7 @@ class StepClock:
 
 def step(policies: PolicyController) -> bool:
     """Take one step, as the store's own task does. Returns whether there is work left."""
-    going = policies._queue.rotation.turn()
+    going = policies._queue._rotation.turn()
     policies._publish(idle=not going)
     return going
 
@@ -30,7 +30,7 @@ def step(policies: PolicyController) -> bool:
 def finish(policies: PolicyController) -> None:
     """Take steps until there is no work left."""
     for _ in range(50_000):
-        if not step(policies) and not len(policies._queue.rotation):
+        if not step(policies) and not len(policies._queue._rotation):
             return
     raise AssertionError("it does not come to an end")
 

@@ -169,7 +169,7 @@ def test_many_small_namespaces_are_settled_one_in_a_step(monkeypatch: pytest.Mon
         listing.take((f"n{number}", "p"), sized(f"n{number}", "p"))
     whole(listing.done())
     most = before = 0
-    while step(policies) or len(policies._queue.rotation):
+    while step(policies) or len(policies._queue._rotation):
         most, before = max(most, settled - before), settled
     assert settled > 300
     assert most <= 2

@@ -14,12 +14,12 @@ def heard(changes: PendingChanges, since: float, *, quiet: bool = False) -> None
 
 
 def put(changes: PendingChanges) -> None:
-    changes.compile(KEY)
-    changes.put(KEY, [PLACE])
+    changes.note_begun(KEY)
+    changes.note_put(KEY, [PLACE])
 
 
 def published(changes: PendingChanges) -> None:
-    for _ in changes.published():
+    for _ in changes.note_published():
         pass
 
 
@@ -27,7 +27,7 @@ def test_a_quiet_change_that_was_put_does_not_hide_one_that_was_heard_after_it()
     changes = PendingChanges()
     heard(changes, 1.0)
     put(changes)
-    changes.build(PLACE)
+    changes.note_built(PLACE)
     # It became a candidate, and stands by itself again.
     heard(changes, 2.0, quiet=True)
     put(changes)
@@ -40,7 +40,7 @@ def test_of_two_that_count_it_is_the_older_one() -> None:
     changes = PendingChanges()
     heard(changes, 1.0)
     put(changes)
-    changes.build(PLACE)
+    changes.note_built(PLACE)
     heard(changes, 2.0)
     put(changes)
     heard(changes, 3.0)
@@ -51,12 +51,12 @@ def test_of_two_that_count_it_is_the_older_one() -> None:
 def test_what_was_broken_off_waits_since_it_was_heard_though_it_changed_meanwhile() -> None:
     changes = PendingChanges()
     heard(changes, 1.0)
-    changes.compile(KEY)
+    changes.note_begun(KEY)
     changes.hear(KEY, {OTHER}, 2.0, "2", quiet=False)
     changes.resume(KEY)
     assert (changes.ages.since(*PLACE), changes.ages.since(*OTHER), changes.reached) == (1.0, 1.0, "1.0")
-    changes.compile(KEY)
-    changes.put(KEY, [OTHER])
-    changes.build(OTHER)
+    changes.note_begun(KEY)
+    changes.note_put(KEY, [OTHER])
+    changes.note_built(OTHER)
     published(changes)
     assert (bool(changes.ages), changes.reached) == (False, None)

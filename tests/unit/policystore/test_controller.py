@@ -263,7 +263,7 @@ async def test_whoever_asks_is_answered_between_two_expressions_of_one_policy(mo
     monkeypatch.setattr("bailiwick_policystore.slices.SLICE_SECONDS", 0.0)
     conditions = [{"name": f"c{number}", "expression": f"context.a == {number}"} for number in range(16)]
     policies, turns = PolicyController(), 0
-    policies._queue.rotation = FairRotation(time.monotonic, 1e-9)
+    policies._queue._rotation = FairRotation(time.monotonic, 1e-9)
     async with running(policies):
         listed(policies, {})
         await settle(policies)
