@@ -67,7 +67,7 @@ async def _turns() -> list[_Turn]:
     keeper = CollectorKeeper(lambda: sys.getallocatedblocks() - policies.data.blocks)
     policies = PolicyController(Budget(namespace=0, policy=0, total=0), tend=keeper.tend)
     working = asyncio.create_task(policies.run())
-    for _ in policies.listing().done():
+    for _ in policies.listing().finish():
         pass
     found = []
     for turn in range(1, _TURNS + 1):

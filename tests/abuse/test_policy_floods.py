@@ -62,7 +62,7 @@ def quiet_alone(policies: PolicyController) -> None:
     """Let a list say that there is nothing but the policy of the quiet endpoint."""
     listing = policies.listing()
     listing.take(*placed(stored("own", rule(actions=["*"]), endpointSettings=settings()), QUIET))
-    whole(listing.done())
+    whole(listing.finish())
 
 
 async def _first(policies: PolicyController) -> None:

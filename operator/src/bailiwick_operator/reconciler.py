@@ -89,7 +89,7 @@ class Reconciler:
         self._judging: Final = PolicySummaries(
             settings.budget, lambda key: self._policy_body(Key(*key)), self._policy_judged, clock.monotonic
         )
-        self._judging.count_data(lambda key: self.data.turned(Key(*key)))
+        self._judging.on_data_turned(lambda key: self.data.turned(Key(*key)))
         self.data.beside(self._judging)
         self._data_warned = False
         # Looks that were interrupted to give others their turn: the last policy, and when time changes something.

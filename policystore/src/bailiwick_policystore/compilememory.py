@@ -1,6 +1,7 @@
 """Compile memory: how many bytes of policies may be compiled at once, beside those that they will replace.
 
-Holds: what is small never waits; of what is large, as many as fit go at once, in the order in which they came.
+Standing: under the policy controller, which alone asks it. Holds: what is small never waits; of what is large, as many
+as fit go at once, in the order in which they came.
 """
 
 from collections import OrderedDict

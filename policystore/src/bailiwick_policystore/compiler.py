@@ -1,6 +1,7 @@
 """Compiler: one policy compiled for the store, whatever it is: what cannot be compiled denies.
 
-Holds: nothing that an object holds, and no defect of the compiler, gets out of here as an exception.
+Standing: over the engine's compiler, under the policy controller. Holds: nothing that an object holds, and no defect of
+the compiler, gets out of here as an exception.
 """
 
 from collections.abc import Mapping
@@ -30,11 +31,6 @@ def ref_of(key: Key, obj: Mapping[str, Any]) -> PolicyRef:
     """Return the reference of an object, of which nothing need be as it should."""
     uid, generation = obj["metadata"].get("uid"), obj["metadata"].get("generation")
     return PolicyRef(*key, uid if isinstance(uid, str) else "", generation if isinstance(generation, int) else 0)
-
-
-def is_of(ref: PolicyRef, metadata: Mapping[str, Any]) -> bool:
-    """Tell whether an object is the one that was compiled; where that is unknown, it is compiled again."""
-    return bool(ref.uid) and ref.uid == metadata.get("uid") and ref.generation == metadata.get("generation")
 
 
 def _denying(key: Key, obj: dict[str, Any]) -> BrokenPolicy:

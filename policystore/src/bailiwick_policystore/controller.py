@@ -25,11 +25,11 @@ from bailiwick_engine.steps import Steps
 from bailiwick_policystore.budget import BudgetLog, BudgetQueue
 from bailiwick_policystore.changes import ChangeAges, PendingChanges
 from bailiwick_policystore.compilememory import SMALL, CompileMemory
-from bailiwick_policystore.compiler import compiled, is_of, ref_of
+from bailiwick_policystore.compiler import compiled, ref_of
 from bailiwick_policystore.data import DataObjects
 from bailiwick_policystore.endpoints import Key, Place, Policy, PolicyIndex, place_of
 from bailiwick_policystore.listing import ObjectListing
-from bailiwick_policystore.objects import HeardPolicy, heard_policy, withheld_policy
+from bailiwick_policystore.objects import HeardPolicy, heard_policy, is_state_of, withheld_policy
 from bailiwick_policystore.queue import FREEING, NOTING, NamespaceQueue
 from bailiwick_policystore.refetch import ObjectRefetch, Read, nothing
 
@@ -44,22 +44,23 @@ _LOOKED_UP: Final = 256
 class PolicyController:
     """Every `EndpointPolicy`, compiled. `snapshot` is None until the first list was taken up.
 
-    `heard` returns the resource version up to which everything was heard of. `tend` is called between turns, see
-    `collector`. `clock` is monotonic, in seconds.
+    `read` and `read_data` return a policy and an object of data as it is now. `version` returns the resource version up
+    to which everything was heard of. `tend` is called between turns, see `collector`. `clock` is monotonic, in seconds.
     """
 
     def __init__(
         self,
         budget: Budget | None = None,
+        *,
         read: Read = nothing,
-        heard: Callable[[], str] = str,
+        read_data: Read = nothing,
+        version: Callable[[], str] = lambda: "",
         tend: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
-        read_data: Read = nothing,
     ) -> None:
         self.snapshot: Snapshot | None = None
         self.ledger: Final = BudgetLedger(budget or Budget())
-        self._version, self._tend, self._clock = heard, tend, clock
+        self._version, self._tend, self._clock = version, tend, clock
         self._index, self._pending = PolicyIndex(), PendingChanges()
         self._budget, self._log, self._memory = BudgetQueue(self.ledger), BudgetLog(), CompileMemory()
         self._queue = NamespaceQueue(self._work, self._rouse_all, clock)
@@ -121,14 +122,14 @@ class PolicyController:
 
     def listing(self) -> ObjectListing:
         """Begin a list."""
-        return ObjectListing(self._hear_listed, self.replace)
+        return ObjectListing(self._hear_listed, self.finish_list)
 
     def _hear_listed(self, key: Key, obj: dict[str, Any]) -> Steps[None] | None:
         """Hear of a policy of a list. Before the first snapshot it is compiled on the way, so that no list is held."""
         self.apply("MODIFIED", key, obj)
         return None if self._listed else self._queue.drain(key[0])
 
-    def replace(self, found: set[Key]) -> Steps[None]:
+    def finish_list(self, found: set[Key]) -> Steps[None]:
         """Take the keys of a list for every policy that exists."""
         heard = [key for policies in self._heard.values() for key in policies]
         for number, key in enumerate([*self._index.keys(), *self._begun, *heard]):
@@ -164,9 +165,9 @@ class PolicyController:
     def _is_newest(self, key: Key, metadata: Mapping[str, Any]) -> bool:
         """Tell whether this is the state that was heard of last; where that is unknown, it is not."""
         if (newest := self._newest(key)) is not None:
-            return newest.states(metadata)
+            return newest.is_state_of(metadata)
         policy = self._index.get(key)
-        return policy is not None and is_of(policy.ref, metadata)
+        return policy is not None and is_state_of(policy.ref.uid, policy.ref.generation, metadata)
 
     def _count(self, policy: HeardPolicy) -> None:
         """Have a state counted, and taken up."""
@@ -226,7 +227,8 @@ class PolicyController:
         """Count what was heard, and let everything stand as the budget says."""
         settled = yield from self._budget.settle(namespace)
         # Small beside what is compiled, and what was compiled may read it.
-        if self.data.waits(namespace) and (yield from self.data.take_up(namespace)):
+        if self.data.waits(namespace):
+            yield from self.data.take_up(namespace)
             self._built = True
         if (yield from self._budget.settle(namespace)) or settled:
             yield from self._withhold(namespace)

@@ -24,7 +24,7 @@ from bailiwick_policystore.budget import BudgetQueue
 from bailiwick_policystore.changes import ChangeAges
 from bailiwick_policystore.endpoints import Key, Place, PolicyIndex
 from bailiwick_policystore.listing import ObjectListing
-from bailiwick_policystore.objects import text_of
+from bailiwick_policystore.objects import is_state_of, text_of
 from bailiwick_policystore.refetch import ObjectRefetch, Read, nothing
 from bailiwick_process.collector import paused, untrack
 
@@ -45,11 +45,9 @@ class _DataChange:
     claim: Claim | None
     places: set[Place] = field(default_factory=set)
 
-    def states(self, metadata: Mapping[str, Any]) -> bool:
-        """Tell whether this is the state of the object that it has become."""
-        if self.text is None or not self.uid:
-            return False
-        return (self.uid, self.generation) == (metadata.get("uid"), metadata.get("generation"))
+    def is_state_of(self, metadata: Mapping[str, Any]) -> bool:
+        """Tell whether this is the state of an object; where that is unknown, it is not."""
+        return self.text is not None and is_state_of(self.uid, self.generation, metadata)
 
 
 class DataObjects:
@@ -89,7 +87,7 @@ class DataObjects:
 
     def listing(self) -> ObjectListing:
         """Begin a list."""
-        return ObjectListing(lambda key, obj: self.apply("MODIFIED", key, obj), self.replace)
+        return ObjectListing(lambda key, obj: self.apply("MODIFIED", key, obj), self.finish_list)
 
     def apply(self, kind: str, key: Key, obj: dict[str, Any]) -> None:
         """Take one change."""
@@ -98,8 +96,8 @@ class DataObjects:
         elif not self._is_newest(key, obj["metadata"]):
             self._changed(key, obj)
 
-    def replace(self, found: Collection[Key]) -> Steps[None]:
-        """Take a list for every object that exists."""
+    def finish_list(self, found: Collection[Key]) -> Steps[None]:
+        """Take the keys of a list for every object that exists."""
         for number, key in enumerate({*self._index.data_keys(), *self._pending()}):
             if key not in found:
                 self._hear_gone(key)
@@ -132,9 +130,9 @@ class DataObjects:
     def _is_newest(self, key: Key, metadata: Mapping[str, Any]) -> bool:
         change = self._changes.get(key[0], {}).get(key)
         if change is not None:
-            return change.states(metadata)
+            return change.is_state_of(metadata)
         held = self._index.data_of(key)
-        return held is not None and (held.uid, held.generation) == (metadata.get("uid"), metadata.get("generation"))
+        return held is not None and is_state_of(held.uid, held.generation, metadata)
 
     def _hear_gone(self, key: Key) -> None:
         if self._index.data_of(key) is not None or key in self._changes.get(key[0], {}):
@@ -170,8 +168,8 @@ class DataObjects:
         """Tell whether there is a change to be taken up."""
         return namespace in self._changes
 
-    def take_up(self, namespace: str) -> Steps[bool]:
-        """Put into the index what the changes of a namespace come to. Returns whether there were any."""
+    def take_up(self, namespace: str) -> Steps[None]:
+        """Put into the index what the changes of a namespace come to."""
         changes = self._changes.get(namespace, {})
         for change in tuple(changes.values()):
             made = None if change.text is None else (yield from self._read_object(change))
@@ -188,10 +186,9 @@ class DataObjects:
             yield
         if not changes:
             self._changes.pop(namespace, None)
-        return bool(self._put)
 
     def withhold(self, namespace: str, name: str) -> bool:
-        """Let an object be unknown that is over budget now. Returns whether it is in force otherwise."""
+        """Let an object be unknown that is over budget now. Returns whether the index changed."""
         key = (namespace, name)
         held, excess = self._index.data_of(key), self._budget.ledger.excess(namespace, ledger_name(name))
         if held is None or held.value is None or excess is None or key in self._changes.get(namespace, ()):
@@ -202,7 +199,7 @@ class DataObjects:
         return True
 
     def built(self, place: Place) -> None:
-        """Let an endpoint wait for what was heard, before it was built, of data that it reads since."""
+        """Let an endpoint, which was built just now, wait also for the open changes of the data that it reads."""
         for change in self._changes.get(place[0], {}).values():
             if self._index.reads(place, change.key):
                 self._wait(change)

@@ -1,6 +1,7 @@
 """Listing: a list on its way, object by object: each is heard of as one of a watch is, and what is missing is gone.
 
-Holds: if a list is interrupted, the objects already read are valid, and all others are unchanged until the next one.
+Standing: between lists of the API server and the policy controller or `data`, which each begin it. Holds: if a list is
+interrupted, the objects already read are valid, and all others are unchanged until the next one.
 """
 
 from collections.abc import Callable
@@ -25,6 +26,6 @@ class ObjectListing:
         self._keys.add(key)
         return self._hear(key, obj)
 
-    def done(self) -> Steps[None]:
-        """Take what was taken in for everything that exists."""
+    def finish(self) -> Steps[None]:
+        """Take what was taken in for everything that exists. Take the steps: nothing is done without them."""
         return self._finish(self._keys)

@@ -1,6 +1,7 @@
 """Objects: the newest state that was heard of a policy and that is not compiled, as the text that is kept of it.
 
-Holds: an object is kept as text, which takes a fifth of the memory that it takes parsed.
+Standing: under the policy controller, which compiles it; `data` and the summaries have parts of it. Holds: an object is
+kept as text, which takes a fifth of the memory that it takes parsed.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from bailiwick_engine.policy.model import BrokenPolicy
 from bailiwick_engine.policy.replacements import replaced_by
 from bailiwick_policystore.endpoints import Key, Place
 
+Object = dict[str, Any]
 # What is looked at of an object, and nothing else: who wrote which field is half of a stored one.
 _METADATA: Final = ("namespace", "name", "uid", "generation", "creationTimestamp", "deletionTimestamp")
 
@@ -40,11 +42,14 @@ class HeardPolicy:
         """The object was deleted."""
         return self.text is None and self.denies is None
 
-    def states(self, metadata: Mapping[str, Any]) -> bool:
+    def is_state_of(self, metadata: Mapping[str, Any]) -> bool:
         """Tell whether this is the state of an object; where that is unknown, it is not."""
-        if self.gone or not self.uid:
-            return False
-        return (self.uid, self.generation) == (metadata.get("uid"), metadata.get("generation"))
+        return not self.gone and is_state_of(self.uid, self.generation, metadata)
+
+
+def is_state_of(uid: object, generation: object, metadata: Mapping[str, Any]) -> bool:
+    """Tell whether an object is in this state, by its metadata; where that is unknown, it is not."""
+    return bool(uid) and (uid, generation) == (metadata.get("uid"), metadata.get("generation"))
 
 
 def heard_policy(key: Key, obj: Mapping[str, Any]) -> HeardPolicy:

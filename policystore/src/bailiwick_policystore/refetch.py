@@ -7,15 +7,15 @@ heard of the object meanwhile: a late answer is an older state.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from bailiwick_policystore.endpoints import Key
+from bailiwick_policystore.objects import Object
 
 _AGAIN_SECONDS: Final = 1.0
 
-Object = dict[str, Any]
 Read = Callable[[Key], Awaitable[Object | None]]
 
 _log = structlog.get_logger()

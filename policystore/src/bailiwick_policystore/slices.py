@@ -1,7 +1,8 @@
 """Slices: long work on the event loop in short pieces, so that calls are answered meanwhile.
 
-Holds: between two turns no more is done than what one step takes; no reader sees what is half done. Work that can
-wait leaves others most of the loop while they have anything to do, and has all of it otherwise.
+Standing: under the queue, and under what else works for long on the loop: stores, shadows. Holds: between two turns no
+more is done than what one step takes; no reader sees what is half done. Work that can wait leaves others most of the
+loop while they have anything to do, and has all of it otherwise.
 """
 
 import asyncio

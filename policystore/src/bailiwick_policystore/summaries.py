@@ -22,12 +22,11 @@ from bailiwick_engine.compile.policies import policy_ref
 from bailiwick_engine.steps import Steps
 from bailiwick_policystore.budget import BudgetQueue
 from bailiwick_policystore.endpoints import Key
+from bailiwick_policystore.objects import Object
 from bailiwick_policystore.queue import NamespaceQueue
 
 _log = structlog.get_logger()
 _NOT_COMPILED: Final = CompilationSummary(())
-
-Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class PolicySummaries:
         self._over: dict[str, frozenset[str]] = {}
 
     def changed(self, key: Key) -> None:
-        """Say that a policy came, changed or went."""
+        """Say that a policy came, changed or went. Of one that went, `gone` is to be called too."""
         body = self._lookup(key)
         if body is None:
             self._counted.pop(key, None)
@@ -84,11 +83,11 @@ class PolicySummaries:
         self._queue.rouse(key[0])
 
     def gone(self, body: Mapping[str, Any]) -> None:
-        """Forget what a policy came to."""
+        """Forget what a policy came to that went: `changed` only counts it no more, and does not know its uid."""
         self._known.pop(body["metadata"]["uid"], None)
 
-    def count_data(self, turned: Callable[[Key], None]) -> None:
-        """Count data beside policies; `turned` hears of an object that is over budget now, or not any more."""
+    def on_data_turned(self, turned: Callable[[Key], None]) -> None:
+        """Have `turned` hear of each object of data that is over budget now, or not any more."""
         self._data_turned = turned
 
     def data_changed(self, key: Key, claim: Claim | None) -> None:

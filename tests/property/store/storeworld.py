@@ -153,7 +153,7 @@ class WatchedCollection:
         for key, obj in sorted(self.coming.items()):
             await taking.all(listed.take(key, copy.deepcopy(obj)))
             await taking.turn()
-        await taking.all(listed.done())
+        await taking.all(listed.finish())
         self.told, self.synced, self.listing = self.coming, True, False
         self.tell()
 
@@ -168,10 +168,10 @@ class World:
         self.objects, self.data = WatchedCollection(), WatchedCollection()
         self.policies = PolicyController(
             budget,
-            self.objects.read,
-            lambda: f"{self.count}",
-            clock=lambda: next(ticks) / 1000,
+            read=self.objects.read,
             read_data=self.data.read,
+            version=lambda: f"{self.count}",
+            clock=lambda: next(ticks) / 1000,
         )
         self.objects.sink, self.data.sink = self.policies, self.policies.data
         self._compiled: dict[tuple[str, int], Policy] = {}

@@ -96,7 +96,7 @@ class World:
 
     def take(self, key: object, found: object) -> None: ...
 
-    def done(self) -> None:
+    def finish(self) -> None:
         self.known = self.listed
 
     def apply(self, kind: str, key: object, found: Object) -> None:

@@ -34,8 +34,8 @@ def data(namespace: str, name: str, value: object = 1, generation: int = 1) -> O
 def stepping(budget: Budget) -> PolicyController:
     """Return a store that has taken up an empty list, and of which each step is longer than a turn."""
     policies = PolicyController(budget, clock=StepClock())
-    whole(policies.listing().done())
-    whole(policies.data.listing().done())
+    whole(policies.listing().finish())
+    whole(policies.data.listing().finish())
     finish(policies)
     return policies
 
@@ -130,7 +130,7 @@ def test_data_is_counted_though_a_list_comes_meanwhile() -> None:
         policies.data.apply("ADDED", key, held)
     for _ in range(2):
         step(policies)
-    whole(policies.listing().done())
+    whole(policies.listing().finish())
     finish(policies)
     assert {name for name in objects if policies.ledger.claim(name[0], f"EndpointData/{name[1]}")} == {*objects}
 
@@ -167,7 +167,7 @@ def test_many_small_namespaces_are_settled_one_in_a_step(monkeypatch: pytest.Mon
     listing = policies.listing()
     for number in range(300):
         listing.take((f"n{number}", "p"), sized(f"n{number}", "p"))
-    whole(listing.done())
+    whole(listing.finish())
     most = before = 0
     while step(policies) or len(policies._queue._rotation):
         most, before = max(most, settled - before), settled

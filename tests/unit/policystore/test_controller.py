@@ -41,7 +41,7 @@ def listed(policies: PolicyController, objects: dict[tuple[str, str], Object]) -
     listing = policies.listing()
     for key, found in objects.items():
         listing.take(key, found)
-    whole(listing.done())
+    whole(listing.finish())
 
 
 async def settle(policies: PolicyController) -> None:

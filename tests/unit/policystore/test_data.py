@@ -50,7 +50,7 @@ async def deciding(budget: Budget | None = None, read_data: Read = nothing) -> A
     working = asyncio.create_task(policies.run())
     listing = policies.listing()
     listing.take((NAMESPACE, "reader"), reader())
-    whole(listing.done())
+    whole(listing.finish())
     await settle()
     try:
         yield policies
@@ -207,7 +207,7 @@ async def test_what_only_a_new_list_lets_in_is_read_again_and_known() -> None:
         # The watch told nothing of what was deleted.
         listing = policies.listing()
         listing.take((NAMESPACE, "reader"), reader())
-        whole(listing.done())
+        whole(listing.finish())
         await settle()
         assert (policies.ledger.over, reason(policies)) == (0, Reason.ALLOWED)
 
@@ -216,7 +216,7 @@ async def test_a_list_takes_out_what_is_gone_and_all_of_it_can_be_lost() -> None
     async with deciding() as policies:
         listing = policies.data.listing()
         listing.take(KEY, held({"open": True}))
-        for _ in listing.done():
+        for _ in listing.finish():
             pass
         assert not policies.data.in_force
         await settle()
@@ -226,11 +226,11 @@ async def test_a_list_takes_out_what_is_gone_and_all_of_it_can_be_lost() -> None
         assert reason(policies) is Reason.CONDITION_ERROR
         listing = policies.data.listing()
         listing.take(KEY, held({"open": True}))
-        for _ in listing.done():
+        for _ in listing.finish():
             pass
         await settle()
         assert reason(policies) is Reason.ALLOWED
-        for _ in policies.data.listing().done():
+        for _ in policies.data.listing().finish():
             pass
         await settle()
         assert reason(policies) is Reason.CONDITION_ERROR

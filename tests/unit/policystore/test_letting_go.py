@@ -67,7 +67,7 @@ async def test_what_waits_to_be_freed_counts_as_data_until_it_is() -> None:
 
     policies = PolicyController(tend=tend)
     working = asyncio.create_task(policies.run())
-    whole(policies.listing().done())
+    whole(policies.listing().finish())
     await served(1)
     one = policies.data.blocks
     assert not noted

@@ -43,8 +43,8 @@ def hear(policies: PolicyController, obj: Object) -> None:
 def serving(budget: Budget | None = None) -> PolicyController:
     """Return a store that has taken up an empty list, and of which each step is longer than a turn."""
     policies = PolicyController(budget, clock=StepClock())
-    whole(policies.listing().done())
-    whole(policies.data.listing().done())
+    whole(policies.listing().finish())
+    whole(policies.data.listing().finish())
     finish(policies)
     return policies
 

@@ -39,14 +39,14 @@ def listing(policies: PolicyController, *objects: Object) -> Steps[None]:
     listed = policies.listing()
     for obj in objects:
         listed.take((obj["metadata"]["namespace"], obj["metadata"]["name"]), obj)
-    return listed.done()
+    return listed.finish()
 
 
 def data_listed(policies: PolicyController, *objects: Object) -> None:
     listed = policies.data.listing()
     for obj in objects:
         listed.take(("crm", obj["metadata"]["name"]), obj)
-    whole(listed.done())
+    whole(listed.finish())
 
 
 def beside(policies: PolicyController, steps: Steps[None]) -> Iterator[None]:
@@ -119,7 +119,7 @@ def test_a_policy_that_was_over_on_the_way_of_the_first_list_and_is_not_in_the_e
     for obj in (stored("a", 3), large, stored("z", 1)):
         listed.take(("crm", obj["metadata"]["name"]), obj)
         finish(policies)
-    whole(listed.done())
+    whole(listed.finish())
     finish(policies)
     assert [policies.ledger.excess("crm", name) is None for name in "abz"] == [True, False, True]
     assert is_withheld(policies, ("crm", "a"))
@@ -223,7 +223,7 @@ def test_a_policy_that_a_list_holds_is_let_in_again_while_the_list_goes_on() -> 
     for number in range(60):
         listed.take(("hr", f"p{number}"), policy("hr", f"p{number}"))
         step(policies)
-    whole(listed.done())
+    whole(listed.finish())
     finish(policies)
     assert policies.ledger.excess("crm", "a") is None
     assert [*policies.missing()] == [("crm", "a")]

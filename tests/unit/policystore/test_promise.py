@@ -55,7 +55,7 @@ class World:
         listing = self.policies.listing()
         for raw in objects:
             listing.take((raw["metadata"]["namespace"], raw["metadata"]["name"]), raw)
-        whole(listing.done())
+        whole(listing.finish())
 
     async def until(self, holds: Callable[[], object]) -> float:
         """Let the store work until it holds; returns how long that took."""

@@ -38,9 +38,9 @@ Read = Callable[[tuple[str, str]], Awaitable[Object | None]]
 
 @asynccontextmanager
 async def running(read: Read, *listed: Object) -> AsyncIterator[PolicyController]:
-    policies = PolicyController(Budget(namespace=int(SIZE * 1.5)), read)
+    policies = PolicyController(Budget(namespace=int(SIZE * 1.5)), read=read)
     task = asyncio.create_task(policies.run())
-    whole(policies.listing().done())
+    whole(policies.listing().finish())
     for body in listed:
         hear(policies, body)
     await settled(policies)
@@ -124,7 +124,7 @@ def test_what_was_refused_once_is_read_again_after_the_next_list() -> None:
             listing = policies.listing()
             steps = listing.take(KEY, body)
             assert steps is None
-            whole(listing.done())
+            whole(listing.finish())
             await settled(policies)
             return [*seen, generation_in_force(policies)]
 

@@ -98,7 +98,7 @@ def test_a_list_replaces_all_revocations_and_a_broken_one_none(store: Store) -> 
     listing.take(("", other["metadata"]["name"]), other)
     # Its rest may never come: until then, what was known is in force.
     assert [one.name for one in store.revocations] == [agent["metadata"]["name"]]
-    listing.done()
+    listing.finish()
     assert [one.name for one in store.revocations] == [other["metadata"]["name"]]
     store.revoked.apply("DELETED", ("", other["metadata"]["name"]), other)
     assert not store.glance().revocations

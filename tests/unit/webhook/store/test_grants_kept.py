@@ -35,7 +35,7 @@ def listed(grants: Grants, *objects: Object) -> Grants:
     listing = grants.listing()
     for found in objects:
         listing.take(key(found["metadata"]["name"]), found)
-    listing.done()
+    listing.finish()
     return grants
 
 

@@ -92,7 +92,7 @@ class Half:
     def take(self, key: Key, found: dict[str, Any]) -> None:
         self.objects[key] = found
 
-    def done(self) -> None:
+    def finish(self) -> None:
         self.sink.replace(self.objects)
 
 

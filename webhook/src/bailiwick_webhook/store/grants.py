@@ -167,7 +167,7 @@ class _Listing:
     def take(self, key: Key, obj: dict[str, Any]) -> None:
         self.kept.add(key, obj)
 
-    def done(self) -> None:
+    def finish(self) -> None:
         self.grants.replace(self.kept)
 
 

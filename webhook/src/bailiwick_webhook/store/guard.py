@@ -63,7 +63,7 @@ class _Listing:
     def take(self, key: Key, obj: dict[str, Any]) -> None:
         self.objects[key] = obj
 
-    def done(self) -> None:
+    def finish(self) -> None:
         self.watched.replace(self.objects)
 
 

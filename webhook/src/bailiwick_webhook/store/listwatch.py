@@ -57,8 +57,8 @@ class PendingList(Protocol):
     def take(self, key: Key, obj: dict[str, Any]) -> Steps[None] | None:
         """Take in one object, of which what is needed is kept: the object is let go. In steps, where it takes long."""
 
-    def done(self) -> Steps[None] | None:
-        """Take what was taken in as everything that exists. In steps, where it takes long."""
+    def finish(self) -> Steps[None] | None:
+        """Take what was taken in as everything that exists. Returns steps to take, where it takes long."""
 
 
 class Sink(Protocol):
@@ -158,7 +158,7 @@ class ListWatch:
             # What the watch should have reported and did not: a number that should stay 0 outside of gaps.
             self.ghosts += len(self._keys - keys)
         self._keys = keys
-        await slices.all(listing.done())
+        await slices.all(listing.finish())
         self.resource_version = version
         # However long it took to come and to be taken up.
         self.heard = began

@@ -41,5 +41,5 @@ class _RevocationList:
     def take(self, key: Key, obj: dict[str, Any]) -> None:  # noqa: ARG002 - the object has its name
         self.index.put(parse(obj))
 
-    def done(self) -> None:
+    def finish(self) -> None:
         self.watch.index = self.index

@@ -64,10 +64,10 @@ class Store:
     ) -> None:
         self.policies = PolicyController(
             budget,
-            _reading(cluster.read_policy),
-            lambda: self._decided_by[0].resource_version,
-            tend,
+            read=_reading(cluster.read_policy),
             read_data=_reading(cluster.read_data),
+            version=lambda: self._decided_by[0].resource_version,
+            tend=tend,
         )
         self.grants = Grants()
         self.revoked = RevocationWatch(issuers)
