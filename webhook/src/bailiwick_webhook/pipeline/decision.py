@@ -112,9 +112,9 @@ class EvaluatedCall(msgspec.Struct, frozen=True, gc=False):
         return UNREAD if self.reserved is None else self.reserved.readings
 
     def history_in(self, snapshot: Snapshot) -> HistoryReadings:
-        """Return these numbers for other policies: one of a history that they define otherwise is unknown to them."""
-        if self.reserved is None or snapshot is self.inputs.snapshot:
-            return self.history
+        """Return these numbers for any policies: one of a history that they define otherwise is unknown to them."""
+        if self.reserved is None:
+            return UNREAD
         endpoint = snapshot.endpoints.get((self.asked.call.namespace, self.asked.call.endpoint))
         return self.reserved.readings_for(() if endpoint is None else endpoint.histories)
 

@@ -96,12 +96,11 @@ class Evaluator:
         work = partial(evaluate_hops, inputs.snapshot, call, tuple(self.grants_for(call)), around)
         return EvaluatedCall(asked, inputs, *await self._offload.run(call.namespace, work))
 
-    async def explain(
-        self, asked: EvaluationRequest, snapshot: Snapshot, history: HistoryReadings = UNREAD
-    ) -> Explanation | None:
-        """Explain, where that is asked for: beside the loop, since hundreds of rules are looked at."""
+    async def explain(self, one: EvaluatedCall) -> Explanation | None:
+        """Explain its verdict, where that is asked for: beside the loop, since hundreds of rules are looked at."""
+        asked, inputs = one.asked, one.inputs
         if not asked.explain:
             return None
-        around = replace(self.circumstances(asked), history=history)
-        work = partial(explain, snapshot, asked.call, around)
+        around = inputs.around(asked, self._installation, one.history_in(inputs.snapshot))
+        work = partial(explain, inputs.snapshot, asked.call, around)
         return await self._offload.run(asked.call.namespace, work)

@@ -46,7 +46,7 @@ class LateAnswers:
                 evaluation_id=settled.evaluation_id,
                 reason=one.verdict.reason,
             )
-        explanation = await self._evaluator.explain(one.asked, inputs.snapshot, one.history)
+        explanation = await self._evaluator.explain(one)
         return replace(settled, inputs=inputs, verdict=one.verdict, allowed=False, used=None, explanation=explanation)
 
 

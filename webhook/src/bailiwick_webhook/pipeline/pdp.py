@@ -31,13 +31,7 @@ from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.history.ports import HistoryKeeping, no_histories
 from bailiwick_webhook.metrics.counts import Counts, Tally
 from bailiwick_webhook.metrics.table import DecisionOutcome as Counted, OutcomeResult, Use
-from bailiwick_webhook.pipeline.decision import (
-    Decision,
-    EvaluatedCall,
-    FinalVerdict,
-    new_evaluation_id,
-    settle,
-)
+from bailiwick_webhook.pipeline.decision import Decision, EvaluatedCall, FinalVerdict, new_evaluation_id, settle
 from bailiwick_webhook.pipeline.evaluator import Evaluator
 from bailiwick_webhook.pipeline.histories import HistoryCounter, uncounted_denied
 from bailiwick_webhook.pipeline.lateanswers import LateAnswers
@@ -143,7 +137,7 @@ class Pdp:
         shadow = self.shadows.shadowed_call(one, self._evaluator.grants_for)
         if one.verdict.needs is not None:
             return self._settle(one, shadow, started)
-        explanation = await self._evaluator.explain(asked, inputs.snapshot)
+        explanation = await self._evaluator.explain(one)
         read = None
         if asked.large and not one.takes_grant:
             read = await self._recorder.read(asked.call, inputs.snapshot, one.weighed)
@@ -243,7 +237,7 @@ class Pdp:
             judged.append(one)
             shadows.append(None if one is None else self.shadows.shadowed_call(one, self._evaluator.grants_for))
         if self._records.waits or any(one is not None and one.takes_steps for one in judged):
-            decisions = await self._record_in_turn(judged, semantic, inputs.snapshot, slices)
+            decisions = await self._record_in_turn(judged, semantic, slices)
         else:
             decisions = await self._record_at_once(judged, semantic, slices)
         for one, decision, shadow in zip(judged, decisions, shadows, strict=False):
@@ -282,7 +276,7 @@ class Pdp:
         return decision if self._records.take(line) else await self._recorder.write(decision, line, must=False)
 
     async def _record_in_turn(
-        self, judged: Iterable[EvaluatedCall | None], semantic: Semantic, snapshot: Snapshot, slices: TenantSlices
+        self, judged: Iterable[EvaluatedCall | None], semantic: Semantic, slices: TenantSlices
     ) -> list[Decision | None]:
         """Count, use grants and explain in order, then record all together."""
         settled: list[FinalVerdict | None] = []
@@ -291,7 +285,7 @@ class Pdp:
             await slices.turn()
             explanation = None
             if one is not None and one.verdict.needs is None:
-                explanation = await self._evaluator.explain(one.asked, snapshot)
+                explanation = await self._evaluator.explain(one)
             done = None if one is None else await self._settle_in_steps(one.denied_after(end), explanation, since)
             settled.append(done)
             if semantic.ends(allowed=done is not None and done.allowed):
@@ -307,7 +301,7 @@ class Pdp:
         if one.verdict.needs is not None:
             dry_run = one.verdict.dry_run
             one = counted = await (self.histories.read(one) if dry_run else self.histories.count(one))
-            explanation = await self._evaluator.explain(one.asked, one.inputs.snapshot, one.history)
+            explanation = await self._evaluator.explain(one)
         if not one.takes_grant:
             return settle(one, explanation)
         try:
@@ -323,15 +317,18 @@ class Pdp:
         self, one: EvaluatedCall, explanation: Explanation | None, since: float | None
     ) -> FinalVerdict:
         """Use a grant."""
-        evaluation_id = new_evaluation_id()
+        evaluation_id, explained = new_evaluation_id(), one.inputs
         counted, one, used = await self._use_grant(one, evaluation_id, since)
         asked, inputs, verdict = one.asked, one.inputs, one.verdict
+        opened = None
         if used is None:
+            if inputs is not explained:
+                # Judged after a live read, by what is known since. A use, once taken, is not kept waiting for this.
+                explanation = await self._evaluator.explain(one)
             verdict, opened = await self._asking.on_deny(asked, verdict)
-            if opened is not None:
-                return FinalVerdict(asked, inputs, verdict, evaluation_id, False, opened, explanation, counted)  # noqa: FBT003
-        allowed = verdict.outcome is _ALLOW or (verdict.outcome is _USE_GRANT and used is not None)
-        return FinalVerdict(asked, inputs, verdict, evaluation_id, allowed, used, explanation, counted)
+        by_grant = verdict.outcome is _USE_GRANT and used is not None
+        allowed = opened is None and (verdict.outcome is _ALLOW or by_grant)
+        return FinalVerdict(asked, inputs, verdict, evaluation_id, allowed, used or opened, explanation, counted)
 
     def may_explain(self, caller: ServiceAccount, namespace: str) -> Step[bool]:
         """Tell whether this caller may see the policies of a namespace, and so what they make of a call."""
