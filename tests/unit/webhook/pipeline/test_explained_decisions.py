@@ -12,6 +12,7 @@ from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.batch import Semantic
 from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.decision import explain as explaining
 from bailiwick_engine.decision.explain import Explanation
 from bailiwick_engine.decision.match import Standing
 from bailiwick_engine.decision.verdict import Verdict
@@ -129,3 +130,18 @@ async def test_numbers_of_a_history_that_is_defined_otherwise_by_then_are_not_ex
     assert not decision.allowed
     assert decision.explanation is not None
     assert decision.explanation.histories == (("exports", None),)
+
+
+async def test_a_call_whose_explanation_breaks_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = CountingPoint(KeptObjects())
+    run = counted.pdp.offload.run
+
+    async def run_all_but_explanations(tenant: str, work: Any, *, large: bool = True) -> object:  # noqa: ANN401 - any work
+        if getattr(work, "func", None) is explaining.explain:
+            raise ZeroDivisionError
+        return await run(tenant, work, large=large)
+
+    monkeypatch.setattr(counted.pdp.offload, "run", run_all_but_explanations)
+    with pytest.raises(ZeroDivisionError):
+        await resolve(counted.pdp.evaluate(EXPLAINED))
+    assert counted.counted == 0

@@ -301,10 +301,11 @@ class Pdp:
         if one.verdict.needs is not None:
             dry_run = one.verdict.dry_run
             one = counted = await (self.histories.read(one) if dry_run else self.histories.count(one))
-            explanation = await self._evaluator.explain(one)
-        if not one.takes_grant:
-            return settle(one, explanation)
         try:
+            if counted is not None:
+                explanation = await self._evaluator.explain(one)
+            if not one.takes_grant:
+                return settle(one, explanation)
             settled = await self._settle_with_use(one, explanation, since)
         except BaseException:
             await self.histories.release(counted)
