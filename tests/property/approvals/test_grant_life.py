@@ -202,7 +202,7 @@ class GrantLife(RuleBasedStateMachine):
         self.flights.remove(flight)
         decision = flight.result
         if isinstance(decision, Decision) and decision.allowed:
-            assert decision.used is not None
+            assert decision.grant is not None
             assert flight.recorded, "answered before it was recorded"
             paid = [use for use in self.server.uses if _pays(use, flight, decision)]
             assert len(paid) == 1, paid
@@ -315,8 +315,8 @@ def _pays(use: Use, flight: Flight, decision: Decision) -> bool:
     """Tell whether this use is what the answer was let through by: its own, or that of the same request before."""
     repeated = flight.request_id is not None and use.request_id == flight.request_id
     return (
-        decision.used is not None
-        and use.grant_uid == decision.used.uid
+        decision.grant is not None
+        and use.grant_uid == decision.grant.uid
         and (
             use.evaluation_id == decision.evaluation_id
             or (repeated and 0 <= flight.read_at - use.read_at <= IDEMPOTENT_FOR)

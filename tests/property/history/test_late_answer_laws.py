@@ -20,7 +20,7 @@ from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.revocations import NONE, Revocations, parse
-from bailiwick_webhook.pipeline.lateanswers import SECONDS
+from bailiwick_webhook.pipeline.lateanswers import LATE_SECONDS
 from support.keptobjects import KeptObjects
 from support.objects import AGENT, rule
 from support.pdp import alone
@@ -85,7 +85,7 @@ class TimedRecords(KeptRecords):
 
 def permitted_lately(changes: Sequence[Change], moment: float) -> bool:
     """Tell whether everything permitted the calls at some moment of the second before this one."""
-    begin = moment - SECONDS - MOMENT
+    begin = moment - LATE_SECONDS - MOMENT
     inside = (change.at for change in changes if begin <= change.at <= moment)
     return any(_permitted(changes, at) for at in (begin, *inside))
 

@@ -46,7 +46,8 @@ from bailiwick_webhook.identity.workloads import Workloads
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.pipeline.observer import Observer, unobserved
-from bailiwick_webhook.pipeline.pdp import Pdp, Records
+from bailiwick_webhook.pipeline.pdp import Pdp
+from bailiwick_webhook.pipeline.ports import Records
 from bailiwick_webhook.process import standalone
 from bailiwick_webhook.process.chain import chain_log
 from bailiwick_webhook.process.settings import WebhookSettings, parse

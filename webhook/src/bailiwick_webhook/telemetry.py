@@ -106,7 +106,7 @@ def _result_attributes(result: StageResult) -> Mapping[str, str | bool | int]:
             "bailiwick.decision": result.allowed,
             "bailiwick.reason": result.verdict.reason.value,
             "bailiwick.evaluation_id": result.evaluation_id,
-        } | ({} if result.used is None else {"bailiwick.grant": result.used.name})
+        } | ({} if result.grant is None else {"bailiwick.grant": result.grant.name})
     if isinstance(result, BatchResult):
         return {"bailiwick.items": result.items, "bailiwick.allowed": result.allowed}
     if isinstance(result, SearchCount):

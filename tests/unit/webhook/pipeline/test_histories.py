@@ -328,7 +328,7 @@ async def test_a_dry_run_of_the_enforcer_names_a_grant_and_uses_none(
     point, uses = CountingPoint(api, counting(GATED, FULL)), OneGrant()
     pdp = with_grant(point, uses, monkeypatch)
     tried = [await resolve(pdp.evaluate(asked(dry_run=True))) for _ in range(3)]
-    assert [(one.allowed, one.verdict.dry_run, one.used) for one in tried] == [(True, True, None)] * 3
+    assert [(one.allowed, one.verdict.dry_run, one.grant) for one in tried] == [(True, True, None)] * 3
     assert (uses.uses, point.counted) == (0, 0)
     assert (await resolve(pdp.evaluate(asked()))).allowed
     assert (uses.uses, point.counted) == (1, 1)
@@ -469,7 +469,7 @@ async def test_a_use_that_takes_too_long_lets_nothing_through_and_is_logged(
     pdp = with_grant(point, uses, monkeypatch, virtual_time.monotonic)
     with capture_logs() as said:
         denied = await resolve(pdp.evaluate(asked()))
-    assert (denied.allowed, denied.verdict.reason, denied.used) == (False, Reason.HISTORY_UNAVAILABLE, None)
+    assert (denied.allowed, denied.verdict.reason, denied.grant) == (False, Reason.HISTORY_UNAVAILABLE, None)
     assert (uses.uses, point.counted) == (1, 0)
     spent = [one["evaluation_id"] for one in said if one["event"] == "use of a grant spent, call denied: too late"]
     assert spent == [denied.evaluation_id]
@@ -618,7 +618,8 @@ def test_the_chain_of_agents_makes_a_call_the_same() -> None:
 async def test_each_attempt_has_an_end_of_its_own(point: CountingPoint) -> None:
     # So that to take one out again never takes out what another one counted.
     first, again = [await point.ask(request_id="r") for _ in range(2)]
-    entries = [one.counted.reserved.request.entry for one in (first, again) if one.counted and one.counted.reserved]
+    judged = [one.with_numbers for one in (first, again)]
+    entries = [one.reserved.request.entry for one in judged if one and one.reserved]
     assert len(set(entries)) == 2
     assert len({entry[:CALL_DIGITS] for entry in entries}) == 1
 

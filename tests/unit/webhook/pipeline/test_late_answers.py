@@ -50,7 +50,7 @@ def test_a_grant_that_ended_while_it_was_read_serves_nobody_though_our_clock_is_
     evaluator = Evaluator(cast("Store", store), Installation(), lambda: (NOW - 10, NOW + late), Offload())
     one = evaluator.evaluate_now(asked(), evaluator.inputs())
     # The answer has the time at which it was written, which is later than ours.
-    found = evaluator.reevaluate(one, grant, NOW).verdict
+    found = evaluator.with_live_grant(one, grant, NOW).verdict
     assert (found.reason, found.outcome is Outcome.USE_GRANT) == (reason, reason is Reason.ALLOWED)
 
 

@@ -18,7 +18,7 @@ from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
-from bailiwick_webhook.metrics.table import DecisionOutcome as Counted, Use
+from bailiwick_webhook.metrics.table import DecisionOutcome as MetricOutcome, Use
 from bailiwick_webhook.pipeline.pdp import Pdp
 from bailiwick_webhook.record.writing.writer import QueueLimits, RecordWriter
 from bailiwick_webhook.steps import resolve
@@ -90,7 +90,7 @@ async def test_a_use_of_a_grant_is_denied_whatever_the_setting(writer: RecordWri
         decision = await resolve(pdp.evaluate(_asked("customers.export")))
         assert (decision.allowed, decision.verdict.reason) == (False, Reason.RECORD_FAILED)
     assert (approved.uses, pdp.counts.uses[Use.USED]) == (3, 3)
-    assert pdp.counts.evaluation.outcomes[Counted.DENY][Reason.RECORD_FAILED] == 3
+    assert pdp.counts.evaluation.outcomes[MetricOutcome.DENY][Reason.RECORD_FAILED] == 3
 
 
 async def test_any_other_call_is_decided_by_the_setting(writer: RecordWriter) -> None:

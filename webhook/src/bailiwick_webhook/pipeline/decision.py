@@ -1,6 +1,7 @@
-"""The answer to one evaluation, as the pipeline returns it, and the steps to it.
+"""The answer to one evaluation, as the pipeline returns it, and what it goes through until then.
 
-Standing: made by `pdp`. Holds: frozen; every adapter turns it into its own words, and the metrics count it.
+Standing: under `evaluator`, `pdp` and `recorder`, which make them in this order. Holds: frozen; every adapter turns the
+answer into its own words, and the metrics count it.
 """
 
 import os
@@ -24,12 +25,12 @@ from bailiwick_policystore.changes import OUTDATED_SECONDS
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.history.handles import EntryHandle
 from bailiwick_webhook.history.ports import Reservation
-from bailiwick_webhook.metrics.table import DecisionOutcome as Counted
+from bailiwick_webhook.metrics.table import DecisionOutcome as MetricOutcome
 from bailiwick_webhook.store.view import StoreState
 
 # Looked up slowly, and on every decision's way.
 _ALLOW, _USE_GRANT, _FORBIDDEN = Outcome.ALLOW, Outcome.USE_GRANT, Outcome.FORBIDDEN
-_COUNTED_ALLOW, _COUNTED_DENY = Counted.ALLOW, Counted.DENY
+_METRIC_ALLOW, _METRIC_DENY = MetricOutcome.ALLOW, MetricOutcome.DENY
 _FRESH = Freshness.FRESH
 BATCH_SECONDS = 10.0
 
@@ -76,16 +77,16 @@ class DecisionInputs(msgspec.Struct, frozen=True, gc=False):
             freshness = Freshness.STALE
         outdated = bool(seen.waiting) and self.is_outdated(asked.call.namespace, asked.call.endpoint)
         return Circumstances(
-            self.now,
-            freshness,
-            seen.guard_proven,
-            installation,
-            outdated,
-            seen.void,
-            history,
-            seen.revocations,
-            seen.reviewers,
-            self.earliest,
+            now=self.now,
+            freshness=freshness,
+            guard_proven=seen.guard_proven,
+            installation=installation,
+            outdated=outdated,
+            void=seen.void,
+            history=history,
+            revocations=seen.revocations,
+            reviewers=seen.reviewers,
+            earliest=self.earliest,
         )
 
     def is_outdated(self, namespace: str, endpoint: str) -> bool:
@@ -119,8 +120,8 @@ class EvaluatedCall(msgspec.Struct, frozen=True, gc=False):
         return self.reserved.readings_for(() if endpoint is None else endpoint.histories)
 
     @property
-    def is_counted(self) -> bool:
-        """Whether it is counted wherever the verdict says that it has to be."""
+    def is_counted_enough(self) -> bool:
+        """Whether it is counted wherever the verdict says that it has to be, which may be nowhere."""
         needs = self.verdict.needs
         if needs is None or not needs.counts:
             return True
@@ -131,23 +132,23 @@ class EvaluatedCall(msgspec.Struct, frozen=True, gc=False):
     def must_be_counted(self) -> bool:
         """Whether it is let through, or could be with numbers that were not asked for yet, and is not counted."""
         opens = self.verdict.outcome is _ALLOW or self.verdict.outcome is _USE_GRANT
-        return not self.is_counted and (opens or self.reserved is None)
+        return not self.is_counted_enough and (opens or self.reserved is None)
 
     @property
-    def takes_grant(self) -> bool:
-        """Somebody has to be asked before there is an answer."""
+    def needs_grant(self) -> bool:
+        """A grant has to be found and used, or asked for, before there is an answer."""
         return self.verdict.gate is not None and not self.verdict.dry_run
 
     @property
-    def passes_at_once(self) -> bool:
-        """It is let through as it was evaluated; where a grant is needed, only somebody's own question is."""
+    def passes_as_judged(self) -> bool:
+        """It is let through as it was judged, without a use: by a rule, or as a dry run that a grant would."""
         outcome = self.verdict.outcome
         return outcome is _ALLOW or (outcome is _USE_GRANT and self.verdict.dry_run)
 
     @property
-    def takes_steps(self) -> bool:
+    def needs_wait(self) -> bool:
         """More has to be done than to record it."""
-        return self.takes_grant or self.verdict.needs is not None or self.asked.explain
+        return self.needs_grant or self.verdict.needs is not None or self.asked.explain
 
     @staticmethod
     def deadline() -> float:
@@ -160,7 +161,7 @@ class EvaluatedCall(msgspec.Struct, frozen=True, gc=False):
         Each item of a batch may wait for an API server that hangs, and what the first was allowed for grows old.
         """
         counts = self.verdict.needs is not None
-        if not (counts or self.takes_grant) or time.perf_counter() <= deadline:
+        if not (counts or self.needs_grant) or time.perf_counter() <= deadline:
             return self
         reason = Reason.HISTORY_UNAVAILABLE if counts else Reason.APPROVAL_UNVERIFIABLE
         verdict = replace(
@@ -169,11 +170,14 @@ class EvaluatedCall(msgspec.Struct, frozen=True, gc=False):
         return replace(self, verdict=verdict)
 
 
-class FinalVerdict(msgspec.Struct, frozen=True, gc=False):
-    """A verdict and what has become of it, before it is recorded. `used` is the grant used, or opened.
+class FinalVerdict(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A verdict and what has become of it, before it is recorded.
 
     `inputs` is what the verdict was made from: with a grant that was read live, that is later than at first.
-    `counted`: the call as it was judged with its histories, before a grant was used; None: it has none.
+    `grant`: the one that lets it through, as it stands after this use; of what is denied, the one that was opened.
+    `with_numbers`: the call as it was judged with the numbers of its histories, before a grant was used, whether it was
+    counted or, as a dry run or a request, only looked up; None: no history has a say.
+    `explanation`: of the verdict by its `inputs`; where a grant was used, of the one before the use.
     """
 
     asked: EvaluationRequest
@@ -181,17 +185,17 @@ class FinalVerdict(msgspec.Struct, frozen=True, gc=False):
     verdict: Verdict
     evaluation_id: str
     allowed: bool
-    used: Grant | None = None
+    grant: Grant | None = None
     explanation: Explanation | None = None
-    counted: EvaluatedCall | None = None
+    with_numbers: EvaluatedCall | None = None
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
-    """The answer to one evaluation. `used` is the grant that lets it through, as it stands after this use.
+    """The answer to one evaluation.
 
     `explanation` stands where it was asked for and may be seen. Not `askable`: an approval may be what is missing, but
     there is no one to ask for it. `pending`: for so many seconds a change of the endpoint's policies was not compiled.
-    `counted`: see `FinalVerdict`.
+    `grant` and `with_numbers`: see `FinalVerdict`.
     """
 
     verdict: Verdict
@@ -200,18 +204,18 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     time: float
     revision: str
     age: float
-    used: Grant | None = None
+    grant: Grant | None = None
     explanation: Explanation | None = None
     askable: bool = True
     pending: float | None = None
-    counted: EvaluatedCall | None = None
+    with_numbers: EvaluatedCall | None = None
 
     @property
-    def metric_outcome(self) -> Counted:
+    def metric_outcome(self) -> MetricOutcome:
         """What this counts as in the metrics."""
         if self.allowed:
-            return _COUNTED_ALLOW if self.verdict.outcome is _ALLOW else Counted.GRANT
-        return Counted.FORBIDDEN if self.verdict.outcome is _FORBIDDEN else _COUNTED_DENY
+            return _METRIC_ALLOW if self.verdict.outcome is _ALLOW else MetricOutcome.GRANT
+        return MetricOutcome.FORBIDDEN if self.verdict.outcome is _FORBIDDEN else _METRIC_DENY
 
     @property
     def unrecorded(self) -> "Decision":
@@ -219,21 +223,21 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         if self.verdict.outcome is _FORBIDDEN:
             return self
         verdict = replace(self.verdict, outcome=Outcome.DENY, reason=Reason.RECORD_FAILED, message=None)
-        return replace(self, verdict=verdict, allowed=False, used=None, askable=True)
+        return replace(self, verdict=verdict, allowed=False, grant=None, askable=True)
 
     @property
     def retry_after_seconds(self) -> int | None:
         """After how many seconds the first of the calls that it was denied by is out; None: that is not known."""
-        counted, verdict = self.counted, self.verdict
-        if self.allowed or counted is None or counted.reserved is None or verdict.needs is None:
+        judged, verdict = self.with_numbers, self.verdict
+        if self.allowed or judged is None or judged.reserved is None or verdict.needs is None:
             return None
-        return None if verdict.reason is Reason.HISTORY_UNAVAILABLE else counted.reserved.retry_after
+        return None if verdict.reason is Reason.HISTORY_UNAVAILABLE else judged.reserved.retry_after
 
     @property
     def handle(self) -> EntryHandle | None:
         """By what the outcome of the call can be reported; None: no history awaits it."""
-        counted = self.counted
-        return None if not self.allowed or counted is None or counted.reserved is None else counted.reserved.handle
+        judged = self.with_numbers
+        return None if not self.allowed or judged is None or judged.reserved is None else judged.reserved.handle
 
     @property
     def requestable(self) -> bool:
@@ -256,7 +260,12 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
 def settle(one: EvaluatedCall, explanation: Explanation | None = None) -> FinalVerdict:
     """Settle what needs no wait: a grant is used by an enforcer's call alone, and here it is only named."""
-    counted = None if one.reserved is None else one
     return FinalVerdict(
-        one.asked, one.inputs, one.verdict, new_evaluation_id(), one.passes_at_once, None, explanation, counted
+        asked=one.asked,
+        inputs=one.inputs,
+        verdict=one.verdict,
+        evaluation_id=new_evaluation_id(),
+        allowed=one.passes_as_judged,
+        explanation=explanation,
+        with_numbers=None if one.reserved is None else one,
     )

@@ -52,8 +52,8 @@ class Evaluator:
         """Return the circumstances of a decision at this moment."""
         return self.inputs().around(asked, self._installation)
 
-    def reevaluate(self, one: EvaluatedCall, grant: Grant, now: float) -> EvaluatedCall:
-        """Evaluate a call once more, with this grant as it was read live; `now` is by the later of two clocks."""
+    def with_live_grant(self, one: EvaluatedCall, grant: Grant, now: float) -> EvaluatedCall:
+        """Return a call as of now, with this grant as it was read live; `now` is by the later of two clocks."""
         inputs = self.inputs()
         # The answer that `now` is from may have been long on its way.
         inputs = replace(inputs, now=max(now, inputs.now))
@@ -61,21 +61,21 @@ class Evaluator:
         verdict = decide(inputs.snapshot, one.asked.call, (grant,), around, one.verdict.digest)
         return EvaluatedCall(one.asked, inputs, verdict, None, one.reserved)
 
-    async def evaluate_again(self, settled: FinalVerdict, inputs: DecisionInputs) -> EvaluatedCall:
-        """Evaluate once more what was settled, with the grant that it used and the numbers that it was counted by."""
-        asked, counted, used = settled.asked, settled.counted, settled.used
-        history = UNREAD if counted is None else counted.history_in(inputs.snapshot)
+    async def as_of(self, settled: FinalVerdict, inputs: DecisionInputs) -> EvaluatedCall:
+        """Return what was settled as of these inputs, with the grant that it used and the numbers it was counted by."""
+        asked, judged, used = settled.asked, settled.with_numbers, settled.grant
+        history = UNREAD if judged is None else judged.history_in(inputs.snapshot)
         around = inputs.around(asked, self._installation, history)
         known, digest = () if used is None else (used,), settled.verdict.digest
         work = partial(decide, inputs.snapshot, asked.call, known, around, digest)
         verdict = await self._offload.run(asked.call.namespace, work, large=asked.large)
-        return EvaluatedCall(asked, inputs, verdict, None, None if counted is None else counted.reserved)
+        return EvaluatedCall(asked, inputs, verdict, None, None if judged is None else judged.reserved)
 
-    def judge(self, one: EvaluatedCall, grants: Iterable[Grant], history: HistoryReadings) -> EvaluatedCall:
-        """Evaluate a call once more, as of the same moment, with these grants and these numbers of its histories."""
+    def with_numbers(self, one: EvaluatedCall, grants: Iterable[Grant], history: HistoryReadings) -> EvaluatedCall:
+        """Return a call as of the same moment, with these grants and these numbers of its histories."""
         call, around = one.asked.call, one.inputs.around(one.asked, self._installation, history)
-        verdict = evaluate_hops(one.inputs.snapshot, call, grants, around, one.verdict.digest)
-        return EvaluatedCall(one.asked, one.inputs, *verdict)
+        verdict, weighed = evaluate_hops(one.inputs.snapshot, call, grants, around, one.verdict.digest)
+        return EvaluatedCall(one.asked, one.inputs, verdict, weighed)
 
     def grants_for(self, call: Call) -> Iterable[Grant]:
         """Return the grants that a call may need."""

@@ -106,15 +106,15 @@ class HistoryCounter:
 
     def in_time(self, settled: FinalVerdict) -> FinalVerdict:
         """Return what is about to be recorded; denied where it is too late for an answer by its numbers."""
-        reserved = None if settled.counted is None else settled.counted.reserved
+        reserved = None if settled.with_numbers is None else settled.with_numbers.reserved
         if reserved is None or not settled.allowed or settled.verdict.dry_run or not self._keeper.is_late(reserved):
             return settled
         self._tally.unavailable[HistoryCause.LATE] += 1
-        if settled.used is not None:
+        if settled.grant is not None:
             # The only trace of why a use is spent.
             _log.error("use of a grant spent, call denied: too late", evaluation_id=settled.evaluation_id)
         verdict = _unavailable(settled.verdict, _SENTENCES[HistoryCause.LATE])
-        return replace(settled, verdict=verdict, allowed=False, used=None)
+        return replace(settled, verdict=verdict, allowed=False, grant=None)
 
     def count_denied(self, one: EvaluatedCall, verdict: Verdict) -> None:
         """Count a call that is denied by this verdict, in a moment, where a history counts denied calls."""
@@ -164,7 +164,7 @@ class HistoryCounter:
 
     async def _concluded(self, judging: "_JudgedWithNumbers", reserved: Reservation) -> EvaluatedCall:
         judged = replace(await self._evaluated(judging, reserved.readings), reserved=reserved)
-        if judging.opens(judged.verdict) and not judged.is_counted:
+        if judging.opens(judged.verdict) and not judged.is_counted_enough:
             # Only by a defect. It must not let the call through.
             judged = replace(await self._evaluated(judging, UNAVAILABLE), reserved=reserved)
         return _explained(judged, reserved.cause)
@@ -173,7 +173,7 @@ class HistoryCounter:
         """Return the call as it was judged with these numbers."""
         if judging.judged is not None and judging.readings is readings:
             return judging.judged
-        work = partial(self._evaluator.judge, judging.one, judging.grants, readings)
+        work = partial(self._evaluator.with_numbers, judging.one, judging.grants, readings)
         asked = judging.one.asked
         return await self._offload.run(asked.call.namespace, work, large=asked.large)
 
@@ -213,12 +213,19 @@ class _JudgedWithNumbers:
         # The end is of this attempt alone, so that to take it out again never takes out what another attempt counted.
         entry = entry_of(call.caller.uid, nonce, secrets.token_hex((_ENTRY_DIGITS - CALL_DIGITS) // 2))
         return CountingRequest(
-            call.namespace, call.endpoint, self.needs, entry, self.passes, definitions, asked.large, nonce
+            namespace=call.namespace,
+            endpoint=call.endpoint,
+            needs=self.needs,
+            entry=entry,
+            passes=self.passes,
+            definitions=definitions,
+            large=asked.large,
+            nonce=nonce,
         )
 
     def passes(self, readings: HistoryReadings) -> Passing:
         """Tell whether the call is let through with these numbers, and whether by a grant."""
-        judged = self._evaluator.judge(self.one, self.grants, readings)
+        judged = self._evaluator.with_numbers(self.one, self.grants, readings)
         self.judged, self.readings = judged, readings
         return self.opens(judged.verdict)
 
@@ -235,7 +242,7 @@ class _JudgedWithNumbers:
 
 def uncounted_denied(one: EvaluatedCall) -> EvaluatedCall:
     """Return a call; denied where it is not counted wherever it has to be, since policies changed meanwhile."""
-    if one.is_counted:
+    if one.is_counted_enough:
         return one
     return replace(one, verdict=_unavailable(one.verdict, None))
 

@@ -1,8 +1,8 @@
 """Late answers: what was decided a while ago is let through only if it would be let through now.
 
-Standing: under `pdp`, over the evaluator. Holds: a call that took longer than `SECONDS` to be counted, to use a grant,
-or to have its turn, is judged once more before it is recorded, by the policies, revocations and freshness of then; by
-that it can only be denied.
+Standing: under `pdp`, over the evaluator. Holds: a call that took longer than `LATE_SECONDS` to be counted, to use a
+grant, or to have its turn, is judged once more before it is recorded, by the policies, revocations and freshness of
+then; by that it can only be denied.
 """
 
 from typing import Final
@@ -17,8 +17,8 @@ from bailiwick_webhook.pipeline.evaluator import Evaluator
 from bailiwick_webhook.pipeline.histories import uncounted_denied
 
 _log = structlog.get_logger()
-SECONDS: Final = 1.0
-"""As soon as every replica knows who is taken back."""
+LATE_SECONDS: Final = 1.0
+"""A decision older than this is judged again: by then, every replica knows who is taken back."""
 
 
 class LateAnswers:
@@ -29,17 +29,17 @@ class LateAnswers:
 
     def is_late(self, inputs: DecisionInputs) -> bool:
         """Tell whether what was decided from these is to be judged once more."""
-        return self._evaluator.age(inputs) > SECONDS
+        return self._evaluator.age(inputs) > LATE_SECONDS
 
     async def judged(self, settled: FinalVerdict) -> FinalVerdict:
         """Return what is about to be recorded; denied where it was decided a while ago and would be denied now."""
         if not settled.allowed or settled.verdict.dry_run or not self.is_late(settled.inputs):
             return settled
         inputs = self._evaluator.inputs()
-        one = uncounted_denied(await self._evaluator.evaluate_again(settled, inputs))
+        one = uncounted_denied(await self._evaluator.as_of(settled, inputs))
         if _passes(one, settled):
             return settled
-        if settled.used is not None:
+        if settled.grant is not None:
             # The only trace of why a use is spent.
             _log.error(
                 "use of a grant spent, call denied: it would be denied by now",
@@ -47,11 +47,11 @@ class LateAnswers:
                 reason=one.verdict.reason,
             )
         explanation = await self._evaluator.explain(one)
-        return replace(settled, inputs=inputs, verdict=one.verdict, allowed=False, used=None, explanation=explanation)
+        return replace(settled, inputs=inputs, verdict=one.verdict, allowed=False, grant=None, explanation=explanation)
 
 
 def _passes(one: EvaluatedCall, settled: FinalVerdict) -> bool:
     """Tell whether a call is let through now, be it by the last use of a grant, which it took."""
     verdict = one.verdict
     by_grant = verdict.outcome is Outcome.USE_GRANT or verdict.reason is Reason.APPROVAL_CONSUMED
-    return verdict.outcome is Outcome.ALLOW or (settled.used is not None and by_grant)
+    return verdict.outcome is Outcome.ALLOW or (settled.grant is not None and by_grant)

@@ -1,8 +1,8 @@
 """Offloading: what takes long for one call is done beside the loop, in one thread, in turn by tenant.
 
-Standing: under the pipeline and the request authenticator, which ask for it for large bodies and for explanations.
-Holds: one piece of work is done at a time, so that others wait for the interpreter lock for moments only; each tenant
-has its turn, so that a crowd of one waits behind itself alone.
+Standing: under the pipeline and the request authenticator, which ask for it for large bodies and for explanations;
+`pdp` hands it to `history` too. Holds: one piece of work is done at a time, so that others wait for the interpreter
+lock for moments only; each tenant has its turn, so that a crowd of one waits behind itself alone.
 """
 
 import asyncio

@@ -15,7 +15,7 @@ from bailiwick_webhook.history.handles import EntryHandle
 from bailiwick_webhook.history.ports import HistoryKeeper, ReportedOutcome, ReportResult
 from bailiwick_webhook.metrics.counts import HistoryTally
 from bailiwick_webhook.metrics.table import HistoryCause, OutcomeResult
-from bailiwick_webhook.pipeline.search import Records
+from bailiwick_webhook.pipeline.ports import Records
 from bailiwick_webhook.record.history import outcome_line
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
 

@@ -1,7 +1,8 @@
 """The one pipeline: decide, read the grant live, consume, record, answer. Every adapter goes through it.
 
-Holds: nothing is allowed by a grant before its use stands in the API server and its record is written; whatever goes
-wrong on the way denies, and a use once spent stays spent.
+Standing: over all of the pipeline, under the adapters of `http` and `grpc`. Holds: nothing is allowed by a grant before
+its use stands in the API server and its record is written; whatever goes wrong on the way denies, and a use once spent
+stays spent.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ from bailiwick_webhook.approvals.requester import ApprovalRequester
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.history.ports import HistoryKeeping, no_histories
 from bailiwick_webhook.metrics.counts import Counts, Tally
-from bailiwick_webhook.metrics.table import DecisionOutcome as Counted, OutcomeResult, Use
+from bailiwick_webhook.metrics.table import DecisionOutcome as MetricOutcome, OutcomeResult, Use
 from bailiwick_webhook.pipeline.decision import Decision, EvaluatedCall, FinalVerdict, new_evaluation_id, settle
 from bailiwick_webhook.pipeline.evaluator import Evaluator
 from bailiwick_webhook.pipeline.histories import HistoryCounter, uncounted_denied
@@ -38,8 +39,9 @@ from bailiwick_webhook.pipeline.lateanswers import LateAnswers
 from bailiwick_webhook.pipeline.observer import BatchResult, Observer, SearchCount, Stage, UseResult, unobserved
 from bailiwick_webhook.pipeline.offload import Offload
 from bailiwick_webhook.pipeline.outcomes import CallReport, OutcomeReports
+from bailiwick_webhook.pipeline.ports import Records
 from bailiwick_webhook.pipeline.recorder import DecisionRecorder
-from bailiwick_webhook.pipeline.search import Records, Searcher, SearchKind, SearchResult, unpaid
+from bailiwick_webhook.pipeline.search import Searcher, SearchKind, SearchResult, unpaid
 from bailiwick_webhook.pipeline.shadows import ShadowedCall, Shadows
 from bailiwick_webhook.pipeline.turns import LoopTurns, TenantSlices
 from bailiwick_webhook.pipeline.workloads import with_workloads
@@ -49,11 +51,11 @@ from bailiwick_webhook.record.writing.waitingline import RecordFailedError
 from bailiwick_webhook.steps import Need, Step, resolve
 from bailiwick_webhook.store.view import View
 
-__all__ = ["Decision", "GrantOpener", "Pdp", "Records", "UseConsumer"]
+__all__ = ["Decision", "Pdp"]
 
 _log = structlog.get_logger()
-# Members of an enumeration are looked up slowly, and these are on every decision's way.
 _NOTHING = Snapshot({})
+# Members of an enumeration are looked up slowly.
 _ALLOW, _USE_GRANT = Outcome.ALLOW, Outcome.USE_GRANT
 
 
@@ -101,7 +103,7 @@ class Pdp:
 
     @property
     def snapshot(self) -> Snapshot:
-        """The policies as of now; empty, so that everybody is a stranger, before the first list."""
+        """The policies as of now, as the evaluator has them; not asked of it, since this is on every decision's way."""
         return self._store.snapshot or _NOTHING
 
     async def verdict(self, asked: EvaluationRequest, *, as_counted: bool = False) -> Verdict:
@@ -127,7 +129,7 @@ class Pdp:
         if asked.large or asked.explain:
             return Need(partial(self._evaluate_beside, asked, started))
         one = self._evaluator.evaluate_now(asked, self._evaluator.inputs())
-        return self._settle(one, self.shadows.shadowed_call(one, self._evaluator.grants_for), started)
+        return self._answer(one, self.shadows.shadowed_call(one, self._evaluator.grants_for), started)
 
     async def _evaluate_beside(self, asked: EvaluationRequest, started: float) -> Step[Decision]:
         """Decide a call that is large, or explain the decision: beside the loop."""
@@ -136,16 +138,16 @@ class Pdp:
         # Before anything else is awaited: by what is known now.
         shadow = self.shadows.shadowed_call(one, self._evaluator.grants_for)
         if one.verdict.needs is not None:
-            return self._settle(one, shadow, started)
+            return self._answer(one, shadow, started)
         explanation = await self._evaluator.explain(one)
         read = None
-        if asked.large and not one.takes_grant:
+        if asked.large and not one.needs_grant:
             read = await self._recorder.read(asked.call, inputs.snapshot, one.weighed)
         if self._late.is_late(inputs):
-            return await self._evaluate_in_steps(one, shadow, started, explanation)
-        return self._settle(one, shadow, started, explanation, read)
+            return await self._answer_with_waits(one, shadow, started, explanation)
+        return self._answer(one, shadow, started, explanation, read)
 
-    def _settle(
+    def _answer(
         self,
         one: EvaluatedCall,
         shadow: ShadowedCall | None,
@@ -153,8 +155,8 @@ class Pdp:
         explanation: Explanation | None = None,
         read: AttributesRead | None = None,
     ) -> Step[Decision]:
-        if one.takes_grant or one.verdict.needs is not None:
-            return Need(partial(self._evaluate_in_steps, one, shadow, started, explanation))
+        if one.needs_grant or one.verdict.needs is not None:
+            return Need(partial(self._answer_with_waits, one, shadow, started, explanation))
         settled = settle(one, explanation)
         decision, line = self._recorder.compose("evaluation", settled, self._now(), one.weighed, read)
         # Last of what may fail: a record of a decision that was never answered is no record of it.
@@ -167,11 +169,11 @@ class Pdp:
     ) -> Decision:
         return self._count(await self._recorder.write(decision, line, must=False), one, shadow, started)
 
-    async def _evaluate_in_steps(
+    async def _answer_with_waits(
         self, one: EvaluatedCall, shadow: ShadowedCall | None, started: float, explanation: Explanation | None
     ) -> Decision:
         """Count the call, use a grant, record: in this order, so that a full limit never takes a use."""
-        settled = await self._settle_in_steps(one, explanation)
+        settled = await self._settle_with_waits(one, explanation)
         decision = await self._record_or_release(settled)
         return self._count(decision, one, shadow, started)
 
@@ -180,10 +182,10 @@ class Pdp:
             timely = self.histories.in_time(await self._late.judged(settled))
             decision = await self._recorder.record("evaluation", timely)
         except BaseException:
-            await self.histories.release(settled.counted)
+            await self.histories.release(settled.with_numbers)
             raise
         if settled.allowed and not decision.allowed:
-            await self.histories.release(settled.counted)
+            await self.histories.release(settled.with_numbers)
         return decision
 
     def _count(self, decision: Decision, one: EvaluatedCall, shadow: ShadowedCall | None, started: float) -> Decision:
@@ -236,10 +238,10 @@ class Pdp:
                 one = self._evaluator.evaluate_now(item, inputs)
             judged.append(one)
             shadows.append(None if one is None else self.shadows.shadowed_call(one, self._evaluator.grants_for))
-        if self._records.waits or any(one is not None and one.takes_steps for one in judged):
-            decisions = await self._record_in_turn(judged, semantic, slices)
+        if self._records.waits or any(one is not None and one.needs_wait for one in judged):
+            decisions = await self._settle_then_record(judged, semantic, slices)
         else:
-            decisions = await self._record_at_once(judged, semantic, slices)
+            decisions = await self._record_each(judged, semantic, slices)
         for one, decision, shadow in zip(judged, decisions, shadows, strict=False):
             self.shadows.put(shadow, decision)
             if one is not None and decision is not None:
@@ -249,10 +251,10 @@ class Pdp:
         answered = semantic.answered(one is not None and one.allowed for one in decisions)
         for decision in decisions[answered:]:
             if decision is not None and decision.allowed:
-                await self.histories.release(decision.counted)
+                await self.histories.release(decision.with_numbers)
         return decisions[:answered]
 
-    async def _record_at_once(
+    async def _record_each(
         self, judged: Iterable[EvaluatedCall | None], semantic: Semantic, slices: TenantSlices
     ) -> list[Decision | None]:
         """Record what needs no wait, all as of one moment."""
@@ -261,7 +263,7 @@ class Pdp:
         for one in judged:
             await slices.turn()
             decisions.append(None if one is None else await self._record_in_time(one, now))
-            if semantic.ends(allowed=one is not None and one.passes_at_once):
+            if semantic.ends(allowed=one is not None and one.passes_as_judged):
                 break
         return decisions
 
@@ -275,7 +277,7 @@ class Pdp:
         decision, line = self._recorder.compose("evaluation", settled, now, one.weighed, read)
         return decision if self._records.take(line) else await self._recorder.write(decision, line, must=False)
 
-    async def _record_in_turn(
+    async def _settle_then_record(
         self, judged: Iterable[EvaluatedCall | None], semantic: Semantic, slices: TenantSlices
     ) -> list[Decision | None]:
         """Count, use grants and explain in order, then record all together."""
@@ -286,14 +288,14 @@ class Pdp:
             explanation = None
             if one is not None and one.verdict.needs is None:
                 explanation = await self._evaluator.explain(one)
-            done = None if one is None else await self._settle_in_steps(one.denied_after(end), explanation, since)
+            done = None if one is None else await self._settle_with_waits(one.denied_after(end), explanation, since)
             settled.append(done)
             if semantic.ends(allowed=done is not None and done.allowed):
                 break
         told = iter(await asyncio.gather(*(self._record_or_release(one) for one in settled if one is not None)))
         return [None if one is None else next(told) for one in settled]
 
-    async def _settle_in_steps(
+    async def _settle_with_waits(
         self, one: EvaluatedCall, explanation: Explanation | None, since: float | None = None
     ) -> FinalVerdict:
         """Count the call and use a grant, where the verdict needs that. `since`: see `UseConsumer.caught_up`."""
@@ -304,14 +306,14 @@ class Pdp:
         try:
             if counted is not None:
                 explanation = await self._evaluator.explain(one)
-            if not one.takes_grant:
+            if not one.needs_grant:
                 return settle(one, explanation)
             settled = await self._settle_with_use(one, explanation, since)
         except BaseException:
             await self.histories.release(counted)
             raise
         if not settled.allowed:
-            await self.histories.release(settled.counted or counted)
+            await self.histories.release(settled.with_numbers or counted)
         return settled
 
     async def _settle_with_use(
@@ -320,16 +322,24 @@ class Pdp:
         """Use a grant."""
         evaluation_id, explained = new_evaluation_id(), one.inputs
         counted, one, used = await self._use_grant(one, evaluation_id, since)
-        asked, inputs, verdict = one.asked, one.inputs, one.verdict
-        opened = None
+        asked, verdict, opened = one.asked, one.verdict, None
         if used is None:
-            if inputs is not explained:
+            if one.inputs is not explained:
                 # Judged after a live read, by what is known since. A use, once taken, is not kept waiting for this.
                 explanation = await self._evaluator.explain(one)
             verdict, opened = await self._asking.on_deny(asked, verdict)
         by_grant = verdict.outcome is _USE_GRANT and used is not None
         allowed = opened is None and (verdict.outcome is _ALLOW or by_grant)
-        return FinalVerdict(asked, inputs, verdict, evaluation_id, allowed, used or opened, explanation, counted)
+        return FinalVerdict(
+            asked=asked,
+            inputs=one.inputs,
+            verdict=verdict,
+            evaluation_id=evaluation_id,
+            allowed=allowed,
+            grant=used or opened,
+            explanation=explanation,
+            with_numbers=counted,
+        )
 
     def may_explain(self, caller: ServiceAccount, namespace: str) -> Step[bool]:
         """Tell whether this caller may see the policies of a namespace, and so what they make of a call."""
@@ -364,14 +374,14 @@ class Pdp:
         try:
             found = await self._searcher.search(asked, kind, snapshot, around, slices, pay)
         except RecordFailedError:
-            counts.count(Counted.DENY, Reason.RECORD_FAILED)
+            counts.count(MetricOutcome.DENY, Reason.RECORD_FAILED)
             raise
         if found is None:
-            counts.count(Counted.FORBIDDEN, Reason.NO_RULE)
+            counts.count(MetricOutcome.FORBIDDEN, Reason.NO_RULE)
         elif found.refused is None:
-            counts.count(Counted.ALLOW, Reason.ALLOWED)
+            counts.count(MetricOutcome.ALLOW, Reason.ALLOWED)
         else:
-            counts.count(Counted.DENY, found.refused)
+            counts.count(MetricOutcome.DENY, found.refused)
         counts.took(time.perf_counter() - started)
         return found
 
@@ -386,7 +396,7 @@ class Pdp:
 
         def judge(grant: Grant, now: float) -> Verdict:
             nonlocal latest, read
-            latest, read = self._evaluator.reevaluate(one, grant, now), (grant,)
+            latest, read = self._evaluator.with_live_grant(one, grant, now), (grant,)
             return latest.verdict
 
         # Where memory cannot have missed anything, nothing is read.
@@ -403,12 +413,12 @@ class Pdp:
         repeated = self._consumer.taken_before(asked, verdict, self._evaluator.grants_for(asked.call))
         if not repeated and verdict.outcome is not Outcome.USE_GRANT:
             return counted, replace(latest, verdict=verdict), None
-        candidates = (*repeated, *(grant for grant in verdict.grants if grant not in repeated))
-        verdict = replace(verdict, grants=candidates)
+        grants = (*repeated, *(grant for grant in verdict.grants if grant not in repeated))
+        verdict = replace(verdict, grants=grants)
 
         def judge_counted(grant: Grant, now: float) -> Verdict:
             nonlocal latest
-            latest = uncounted_denied(self._evaluator.reevaluate(one, grant, now))
+            latest = uncounted_denied(self._evaluator.with_live_grant(one, grant, now))
             return latest.verdict
 
         with self._observe(Stage.USE, asked) as report:
@@ -457,21 +467,12 @@ class Pdp:
         verdict = one.verdict
         outcome = await self._asking.outcome(asked, verdict)
         opened = outcome.grant if isinstance(outcome, OpenedGrant) else None
-        decision = await self._recorder.record(
-            "request",
-            FinalVerdict(
-                asked,
-                one.inputs,
-                verdict,
-                new_evaluation_id(),
-                allowed=False,
-                used=opened,
-                counted=None if one.reserved is None else one,
-            ),
-        )
-        came_to = Counted.DENY if opened is None or decision.verdict.reason is Reason.RECORD_FAILED else Counted.OPENED
+        settled = replace(settle(one), allowed=False, grant=opened)
+        decision = await self._recorder.record("request", settled)
+        is_open = opened is not None and decision.verdict.reason is not Reason.RECORD_FAILED
+        came_to = MetricOutcome.OPENED if is_open else MetricOutcome.DENY
         if verdict.outcome is Outcome.FORBIDDEN:
-            came_to = Counted.FORBIDDEN
+            came_to = MetricOutcome.FORBIDDEN
         self.counts.request.count(came_to, decision.verdict.reason)
         self.counts.request.took(time.perf_counter() - started)
         return decision, outcome

@@ -15,7 +15,7 @@ from bailiwick_webhook.approvals.ports import GrantOpener
 from bailiwick_webhook.pipeline.decision import Decision, FinalVerdict
 from bailiwick_webhook.pipeline.observer import Observer, Stage, unobserved
 from bailiwick_webhook.pipeline.offload import Offload
-from bailiwick_webhook.pipeline.search import Records
+from bailiwick_webhook.pipeline.ports import Records
 from bailiwick_webhook.record.evidence import AttributesRead
 from bailiwick_webhook.record.history import HistoryEvent, event_line
 from bailiwick_webhook.record.line import RecordLines
@@ -47,15 +47,15 @@ class DecisionRecorder:
         self._opener = opener
 
     async def record(self, kind: str, one: FinalVerdict) -> Decision:
-        """Record and return the decision. A grant that it used and a count must be recorded, or it is denied."""
+        """Record and return the decision. A used or opened grant and a count must be recorded, or it is denied."""
         # Of the very policies that were judged by: they may have changed since.
         read = await self.read(one.asked.call, one.inputs.snapshot, None) if one.asked.large else None
         decision, line = self.compose(kind, one, self._now(), None, read)
-        reserved = None if one.counted is None else one.counted.reserved
+        reserved = None if one.with_numbers is None else one.with_numbers.reserved
         counted = (
             one.allowed and reserved is not None and any(count.added or count.awaited for count in reserved.counts)
         )
-        return await self.write(decision, line, must=one.used is not None or counted)
+        return await self.write(decision, line, must=one.grant is not None or counted)
 
     async def record_event(self, event: HistoryEvent) -> None:
         """Record what no answer carries. Where it cannot be recorded, the numbers of its object show a gap."""
@@ -71,21 +71,21 @@ class DecisionRecorder:
         self, kind: str, one: FinalVerdict, now: float, weighed: Sequence[Hop] | None, read: AttributesRead | None
     ) -> tuple[Decision, bytes]:
         """Return the decision and its record. `weighed` is of the verdict's own snapshot, which says what to hide."""
-        asked, inputs, verdict, used, allowed = one.asked, one.inputs, one.verdict, one.used, one.allowed
-        call, seen, evaluation_id = asked.call, inputs.seen, one.evaluation_id
+        asked, inputs, verdict, grant, allowed = one.asked, one.inputs, one.verdict, one.grant, one.allowed
+        call, seen, evaluation_id, judged = asked.call, inputs.seen, one.evaluation_id, one.with_numbers
         pending = seen.pending(call.namespace, call.endpoint) if seen.waiting else None
         decision = Decision(
-            verdict,
-            allowed,
-            evaluation_id,
-            now,
-            seen.revision,
-            seen.age,
-            used,
-            one.explanation,
-            self._opener.possible,
-            pending,
-            one.counted,
+            verdict=verdict,
+            allowed=allowed,
+            evaluation_id=evaluation_id,
+            time=now,
+            revision=seen.revision,
+            age=seen.age,
+            grant=grant,
+            explanation=one.explanation,
+            askable=self._opener.possible,
+            pending=pending,
+            with_numbers=judged,
         )
         line = self.lines.line(
             call,
@@ -97,7 +97,7 @@ class DecisionRecorder:
             item=asked.item,
             trace=asked.trace,
             allowed=allowed,
-            used=used,
+            used=grant,
             token=asked.token,
             revision=seen.revision,
             age=seen.age,
@@ -106,7 +106,7 @@ class DecisionRecorder:
             judged=inputs.now,
             weighed=weighed,
             read=read,
-            history=() if one.counted is None or one.counted.reserved is None else one.counted.reserved.counts,
+            history=() if judged is None or judged.reserved is None else judged.reserved.counts,
         )
         return decision, line
 
@@ -117,7 +117,8 @@ class DecisionRecorder:
                 await self._records.write(line, must=must)
         except RecordFailedError as error:
             if must:
-                # The only trace of why a use is spent. Of the others the writer tells, once in a while.
+                # The only trace of why a use is spent, a grant open or a call counted. Of the others the writer tells,
+                # once in a while.
                 _log.error("decision not recorded, call denied", evaluation_id=decision.evaluation_id, error=str(error))
             return decision.unrecorded
         return decision

@@ -1,13 +1,13 @@
 """Search: a search carried out, a few milliseconds at a time, in turn by tenant, and recorded.
 
-Holds: one snapshot and one moment for the whole search; nothing is used or opened; what was found is recorded before it
-is answered, as a count, unless the installation would rather answer than record.
+Standing: under `pdp`. Holds: one snapshot and one moment for the whole search; nothing is used or opened; what was
+found is recorded before it is answered, as a count, unless the installation would rather answer than record.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import admit, find_revocation, may_ask
@@ -17,11 +17,12 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.pipeline.observer import Observer, Stage, unobserved
 from bailiwick_webhook.pipeline.offload import Offload
+from bailiwick_webhook.pipeline.ports import Records
 from bailiwick_webhook.pipeline.turns import TenantSlices
 from bailiwick_webhook.record.search import search_line
 from bailiwick_webhook.store.view import View
 
-__all__ = ["Records", "SearchKind", "SearchResult", "Searcher", "unpaid"]
+__all__ = ["SearchKind", "SearchResult", "Searcher", "unpaid"]
 
 # Rules that are looked through without a pause.
 _FEW: Final = 100
@@ -31,23 +32,6 @@ _MOST_LARGE: Final = 100
 
 def unpaid(decisions: int) -> None:
     """Let a search make so many decisions, and charge no one."""
-
-
-class Records(Protocol):
-    """Where records go."""
-
-    @property
-    def waits(self) -> bool:
-        """`write` returns only when a line is written, though it need not be."""
-
-    def take(self, line: bytes) -> bool:
-        """Take one line for which no answer need wait; False where only `write` can tell what becomes of it."""
-
-    def spare(self, line: bytes, gone: Callable[[], None]) -> bool:
-        """Take one line that no answer depends on, where no other needs the room; returns whether it was taken."""
-
-    async def write(self, line: bytes, *, must: bool = True) -> None:
-        """Take one line, or raise `RecordFailedError`; with `must`, return only when it is written."""
 
 
 @dataclass(frozen=True, slots=True)

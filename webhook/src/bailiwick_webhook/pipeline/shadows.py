@@ -31,7 +31,7 @@ from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.counts import ShadowTally
 from bailiwick_webhook.metrics.table import ShadowDrop
 from bailiwick_webhook.pipeline.decision import Decision, EvaluatedCall
-from bailiwick_webhook.pipeline.search import Records
+from bailiwick_webhook.pipeline.ports import Records
 from bailiwick_webhook.record.shadow import shadow_line
 from bailiwick_webhook.threadturns import TurnTakingPool
 
@@ -133,10 +133,10 @@ class Shadows:
         """Put it in line, after its answer is known; what was denied for want of a record has no record to name."""
         if begun is None or answered is None or answered.verdict.reason is Reason.RECORD_FAILED:
             return
-        if answered.counted is not None:
-            # The numbers are those that the call was counted by.
-            counted = answered.counted
-            begun = replace(begun, verdict=counted.verdict, around=replace(begun.around, history=counted.history))
+        if answered.with_numbers is not None:
+            # The numbers are those that the call was judged by.
+            judged = answered.with_numbers
+            begun = replace(begun, verdict=judged.verdict, around=replace(begun.around, history=judged.history))
         tenant, large = begun.asked.call.namespace, begun.asked.large
         state, states = id(begun.endpoint), self._states.get(begun.key, Counter())
         if self._by_tenant.get(tenant, 0) >= _TENANT or (state not in states and len(states) >= _STATES):
@@ -183,7 +183,7 @@ class Shadows:
             del self._states[of.key]
 
     async def idle(self) -> None:
-        """Return once nothing waits."""
+        """Return once nothing waits. For tests, which have no other sign of it."""
         while self._task is not None:
             await asyncio.wait([self._task])
 

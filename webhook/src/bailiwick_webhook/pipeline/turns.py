@@ -1,8 +1,8 @@
 """Turns on the loop: long work of tenants, one slice of it in each turn of the loop, in turn by tenant.
 
 Standing: under the pipeline and the request authenticator, which use it for batches and searches, as they use `offload`
-for large calls. Holds: however many pieces of work are under way, the loop does one slice before it looks at what else
-has come; a crowd of one tenant waits behind itself alone.
+for large calls; `pdp` hands it to `history` too. Holds: however many pieces of work are under way, the loop does one
+slice before it looks at what else has come; a crowd of one tenant waits behind itself alone.
 """
 
 import asyncio

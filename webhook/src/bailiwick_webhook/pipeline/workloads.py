@@ -1,6 +1,6 @@
 """Workloads of a call: what each party calls from, read only where a rule of the endpoint asks for it.
 
-Holds: a policy that comes to ask for one meanwhile finds it unknown, which never widens.
+Standing: under `pdp`. Holds: a policy that comes to ask for one meanwhile finds it unknown, which never widens.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -32,7 +32,8 @@ from bailiwick_webhook.identity.offline import Offline
 from bailiwick_webhook.identity.proof import IdentityProof
 from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.pipeline.observer import Observer, unobserved
-from bailiwick_webhook.pipeline.pdp import Pdp, Records
+from bailiwick_webhook.pipeline.pdp import Pdp
+from bailiwick_webhook.pipeline.ports import Records
 from bailiwick_webhook.process.settings import WebhookSettings
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 from bailiwick_webhook.store.directory import Directory

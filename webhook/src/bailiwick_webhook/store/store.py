@@ -218,15 +218,15 @@ class Store:
         freshness = view.freshness(age, self._max_staleness, self._hard_staleness)
         guarded = self.guard.proven and now - min([one.heard for one in self._guarded_by]) <= self._max_staleness
         return view.StoreState(
-            age,
-            freshness,
-            self.revision,
-            guarded,
-            self.policies.waiting,
-            now,
-            self.guard.void,
-            self.revoked.index,
-            self._reviewers_at(now),
+            age=age,
+            freshness=freshness,
+            revision=self.revision,
+            guard_proven=guarded,
+            waiting=self.policies.waiting,
+            moment=now,
+            void=self.guard.void,
+            revocations=self.revoked.index,
+            reviewers=self._reviewers_at(now),
         )
 
     def report(self) -> Mapping[str, Any]:

@@ -211,12 +211,12 @@ def answer(
         context["dry_run"] = True
     if verdict.rule is not None:
         context["policy"] = _policy(verdict.rule)
-    if decision.used is not None and decision.allowed:
-        until = decision.used.status.not_after_time
+    if decision.grant is not None and decision.allowed:
+        until = decision.grant.status.not_after_time
         context["approval"] = {
-            "id": decision.used.id,
+            "id": decision.grant.id,
             "approved_until": epoch_stamp(until.timestamp()) if until else None,
-            "uses": decision.used.status.uses,
+            "uses": decision.grant.status.uses,
         }
     if (handle := decision.handle) is not None:
         context["outcome"] = {"handle": handle.text, "until": epoch_stamp(handle.until // 1_000)}
