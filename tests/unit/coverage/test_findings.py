@@ -520,8 +520,10 @@ def test_an_address_is_a_pods_only_if_the_pod_has_it(
 ) -> None:
     endpoint = {"addresses": [address], "targetRef": {"kind": "Pod", **target}}
     raw = {"metadata": {"namespace": "crm", "name": "api"}, "spec": {"ports": [{"port": 80}]}}
-    slices: Json = {("crm", "api"): [{"endpoints": [endpoint], "ports": [{"port": 80}]}]}
-    made = objects.service(raw, slices, {("crm", "api"): pod("api"), ("gw", "api"): pod("api", "gw")})
+    piece: Json = {"endpoints": [endpoint], "ports": [{"port": 80}]}
+    made = objects.service(
+        raw, {("crm", "api"): [piece]}, {("crm", "api"): pod("api"), ("gw", "api"): pod("api", "gw")}
+    )
     assert (made.listed, made.foreign) == (listed, foreign)
 
 
