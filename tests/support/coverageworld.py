@@ -108,6 +108,20 @@ class CoverageWorld:
         spec = {"selector": selector, "ports": [{"name": "http", "port": 80, "targetPort": target}]}
         self.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
 
+    def slice(self, namespace: str, service: str, address: str, pod: str) -> None:
+        """Make an EndpointSlice of a Service by hand, that says which pod has an address."""
+        target = {"kind": "Pod", "name": pod, "namespace": namespace}
+        labels = {"kubernetes.io/service-name": service}
+        raw = {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {"namespace": namespace, "name": f"{service}-by-hand", "labels": labels},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [address], "targetRef": target}],
+            "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+        }
+        self.apply(raw)
+
     def policy(
         self,
         namespace: str,

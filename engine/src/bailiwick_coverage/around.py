@@ -108,16 +108,22 @@ def _beside(search: "_WaySearch", service: ServiceFacts, held: ServiceProtection
             if other.container in enforcing or place in found:
                 continue
             ways = list(search.ways(pod, (other.protocol, other.number), held))
-            if ways and enforcing:
-                found[place] = _beside_finding(service, held, other, ways)
-            elif ways:
-                detail = f"container {other.container}, port {other.number}"
-                sentence = (
-                    f"{detail}: {ways[0].label} can reach it, and no container of the pod {pod.name} declares the port"
-                    " that enforces, so nothing says whether this one enforces"
-                )
-                found[place] = CoverageFinding(CoverageCode.UNKNOWN, service.ref, sentence, None, detail)
+            if ways:
+                make = _beside_finding if enforcing else _undeclared_finding
+                found[place] = make(service, held, other, ways)
     yield from found.values()
+
+
+def _undeclared_finding(
+    service: ServiceFacts, held: ServiceProtection, other: ContainerPort, ways: list[WayAround]
+) -> CoverageFinding:
+    pods = ", ".join(one.name for one in held.pods if other in one.ports)
+    detail = f"container {other.container}, port {other.number}"
+    sentence = (
+        f"{detail}: {ways[0].label} can reach it, and no container of the pod {pods} declares the port that enforces,"
+        " so nothing says whether this one does"
+    )
+    return CoverageFinding(CoverageCode.UNKNOWN, service.ref, sentence, None, detail)
 
 
 def _beside_finding(

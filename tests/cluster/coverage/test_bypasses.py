@@ -93,6 +93,19 @@ def test_nothing_is_found_in_namespaces_set_up_as_the_examples_have_them(sound: 
     }
 
 
+def test_an_address_is_a_pods_only_if_the_pod_has_it_whatever_a_slice_says(
+    callers: Callers, cluster: Cluster, module_namespaces: Namespaces
+) -> None:
+    world = CoverageWorld.make(callers.admin, module_namespaces, "sliced")
+    pod = callers.admin.get(f"/api/v1/namespaces/{world.crm}/pods/crm-api").body
+    for name, address in (("by-hand", pod["status"]["podIP"]), ("elsewhere", "203.0.113.9")):
+        world.service(world.crm, name, {}, 8080)
+        world.slice(world.crm, name, address, "crm-api")
+    found = Coverage(cluster, world, [], []).look()
+    assert [key(one) for one in found] == [("unprotected", "Service", "elsewhere", "")]
+    assert "it leads to addresses of no pod: 203.0.113.9" in found[0]["message"]
+
+
 @pytest.fixture(scope="module")
 def bypassed(callers: Callers, cluster: Cluster, module_namespaces: Namespaces, gateway_api: None) -> Coverage:
     """A sound world, and twelve ways past its enforcement points, all at once."""

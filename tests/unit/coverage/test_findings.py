@@ -509,7 +509,7 @@ def test_an_endpoint_slice_that_names_no_pod_leads_to_an_address_of_no_pod() -> 
     [
         ({"name": "api"}, "10.0.0.1", ("api",), ()),
         ({"name": "api", "namespace": "crm"}, "10.0.0.1", ("api",), ()),
-        ({"name": "api"}, "203.0.113.9", ("api",), ("203.0.113.9",)),
+        ({"name": "api"}, "203.0.113.9", (), ("203.0.113.9",)),
         ({"name": "api", "namespace": "gw"}, "10.0.0.1", (), ("10.0.0.1",)),
         ({"name": "absent"}, "10.0.0.1", (), ("10.0.0.1",)),
     ],

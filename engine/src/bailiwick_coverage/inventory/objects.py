@@ -73,9 +73,7 @@ def service(
 ) -> ServiceFacts:
     """Parse a Service. `slices`: the EndpointSlices by namespace and name of their Service.
 
-    `pods`: those that were read, by namespace and name; None where they could not be. Then a pod that a slice names is
-    taken for what serves. Else it is so only if it is there, in the Service's namespace, and has the address: the API
-    server does not look at what a slice says of its targets.
+    `pods`: those that were read, by namespace and name; None where they could not be.
     """
     spec, metadata = raw.get("spec") or {}, raw["metadata"]
     kind = spec.get("type") or "ClusterIP"
@@ -83,15 +81,12 @@ def service(
     own = slices.get((metadata["namespace"], metadata["name"]), ())
     for each in own:
         for endpoint in each.get("endpoints") or ():
-            target, addresses = endpoint.get("targetRef") or {}, endpoint.get("addresses") or ()
-            name = target.get("name") if target.get("kind") == "Pod" else None
-            if name and target.get("namespace") in {None, "", metadata["namespace"]}:
-                held = addresses if pods is None else _addresses_of(pods.get((metadata["namespace"], name)))
-            else:
-                name, held = None, ()
-            if name and (pods is None or held):
-                named.add(name)
-            foreign.update(one for one in addresses if one not in held)
+            for address in endpoint.get("addresses") or ():
+                name = _pod_at(address, endpoint.get("targetRef") or {}, metadata["namespace"], pods)
+                if name is None:
+                    foreign.add(address)
+                else:
+                    named.add(name)
     return ServiceFacts(
         metadata["namespace"],
         metadata["name"],
@@ -108,8 +103,20 @@ def service(
     )
 
 
-def _addresses_of(pod: PodFacts | None) -> tuple[str, ...]:
-    return () if pod is None else pod.addresses
+def _pod_at(
+    address: str, target: Object, namespace: str, pods: Mapping[tuple[str, str], PodFacts] | None
+) -> str | None:
+    """Return the name of the pod of this namespace that a slice names and that has the address.
+
+    The API server does not look at what a slice says of its targets. Where pods could not be read, it is believed.
+    """
+    name = target.get("name")
+    if target.get("kind") != "Pod" or not name or target.get("namespace") not in {None, "", namespace}:
+        return None
+    if pods is None:
+        return str(name)
+    held = pods.get((namespace, name))
+    return str(name) if held is not None and address in held.addresses else None
 
 
 def _targets(port: Object, slices: Iterable[Object]) -> list[int | str]:
