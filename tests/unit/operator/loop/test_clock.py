@@ -20,13 +20,13 @@ class World:
 
     ours: float = 0.0
     passed: float = 1000.0
-    told: list[EventDraft] = field(default_factory=list)
+    events: list[EventDraft] = field(default_factory=list)
     agreed: int = 0
 
     def __post_init__(self) -> None:
         self.server = ServerClock(lambda: START + self.passed + self.ours, lambda: self.passed)
         self.clock = Clock(self.server)
-        self.skew = SkewMonitor(self.clock, tell=self.told.append, resume=self._again)
+        self.skew = SkewMonitor(self.clock, tell=self.events.append, resume=self._again)
 
     def _again(self) -> None:
         self.agreed += 1
@@ -51,12 +51,12 @@ def world() -> World:
 def test_before_the_first_answer_it_is_not_trusted_and_nothing_is_told() -> None:
     world = World()
     world.skew.look()
-    assert (world.clock.check(), world.told, world.skew.problem is None) == (False, [], False)
+    assert (world.clock.check(), world.events, world.skew.problem is None) == (False, [], False)
 
 
 def test_a_clock_that_is_right_is_trusted_at_once_and_nothing_is_told(world: World) -> None:
     world.seconds(3)
-    assert (world.clock.check(), world.told, world.agreed, world.skew.problem) == (True, [], 0, None)
+    assert (world.clock.check(), world.events, world.agreed, world.skew.problem) == (True, [], 0, None)
 
 
 @pytest.mark.parametrize(("seconds", "way"), [(-600.0, "behind"), (600.0, "ahead of")])
@@ -65,12 +65,12 @@ def test_one_that_is_off_is_told_of_once_and_so_is_its_return(world: World, seco
     world.ours = seconds
     assert not world.clock.check()
     world.seconds(10)
-    (off,) = world.told
+    (off,) = world.events
     assert (off.type, off.reason, way in off.note, "600 s" in off.note) == ("Warning", "ClockSkew", True, True)
     assert off.note == f"{world.skew.problem}. No grant is approved, expired or deleted until the clocks agree"
     world.ours = 0.0
     world.seconds(10)
-    assert [told.reason for told in world.told] == ["ClockSkew", "ClocksAgree"]
+    assert [event.reason for event in world.events] == ["ClockSkew", "ClocksAgree"]
     assert (world.clock.check(), world.skew.problem, world.agreed) == (True, None, 1)
 
 

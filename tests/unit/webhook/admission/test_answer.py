@@ -58,14 +58,14 @@ def answered(
     if isinstance(finding, PolicyFinding):
         # What it lets further is told by somebody else.
         finding = structs.replace(finding, widening=())
-    told = answer(finding, snapshot(*stored), taken(budget, *stored), issuers, NOW)
-    assert told.body["response"]["uid"] == UID
-    return told.outcome, told.body["response"]
+    result = answer(finding, snapshot(*stored), taken(budget, *stored), issuers, NOW)
+    assert result.body["response"]["uid"] == UID
+    return result.outcome, result.body["response"]
 
 
 def test_nothing_to_judge_is_allowed() -> None:
-    told = answer(NothingToReview(UID), snapshot(), BudgetLedger(ANY), None, NOW)
-    assert told == ReviewResponse(
+    result = answer(NothingToReview(UID), snapshot(), BudgetLedger(ANY), None, NOW)
+    assert result == ReviewResponse(
         {
             "apiVersion": "admission.k8s.io/v1",
             "kind": "AdmissionReview",
@@ -76,10 +76,10 @@ def test_nothing_to_judge_is_allowed() -> None:
 
 
 def test_another_version_is_refused_with_what_to_do() -> None:
-    told = answer(UnknownVersion(UID, "v9\x1b"), snapshot(), BudgetLedger(ANY), None, NOW)
-    assert told.outcome is Admission.FOREIGN
-    assert told.body["response"]["allowed"] is False
-    assert told.body["response"]["status"]["message"] == (
+    result = answer(UnknownVersion(UID, "v9\x1b"), snapshot(), BudgetLedger(ANY), None, NOW)
+    assert result.outcome is Admission.FOREIGN
+    assert result.body["response"]["allowed"] is False
+    assert result.body["response"]["status"]["message"] == (
         "UnknownVersion: this decision point supports bailiwick.dev/v1alpha1, not v9\\u001b: upgrade the decision"
         " point first"
     )
@@ -95,9 +95,9 @@ def test_a_step_that_asks_for_a_signature_is_warned_of_while_none_can_count() ->
     ):
         finding = examine(sent(raw), ANY.policy).finding
         assert isinstance(finding, PolicyFinding)
-        told = answer(finding, snapshot(), BudgetLedger(ANY), None, NOW, problem).body["response"]
-        assert told["allowed"] is True
-        assert any("no signed review counts" in one for one in told.get("warnings", ())) is warned
+        result = answer(finding, snapshot(), BudgetLedger(ANY), None, NOW, problem).body["response"]
+        assert result["allowed"] is True
+        assert any("no signed review counts" in one for one in result.get("warnings", ())) is warned
 
 
 class TestTheSettingsOfAnEndpoint:
@@ -189,10 +189,10 @@ class TestPeopleWhomNobodyKnowsAsReviewers:
 def test_a_refusal_of_any_reason_is_one_and_is_counted(why: acceptance.NotAcceptedReason) -> None:
     found = examine(sent(CARRIER)).finding
     assert isinstance(found, PolicyFinding)
-    told = answer(
+    result = answer(
         structs.replace(found, refusal=acceptance.Refusal(why, "no")), snapshot(), BudgetLedger(ANY), None, NOW
     )
-    response = told.body["response"]
+    response = result.body["response"]
     assert (response["allowed"], response["status"]["message"]) == (False, f"{why}: no")
 
 
@@ -257,8 +257,8 @@ def test_what_does_not_fit_beside_what_is_there_is_refused_with_how_much_it_is_o
     assert (outcome, response["allowed"]) == (Admission.OVER_BUDGET, False)
     message = response["status"]["message"]
     over = size(OLD) + size(sized(8)) - NARROW_BUDGET.namespace
-    for told in (size(sized(8)), size(OLD), NARROW_BUDGET.namespace, over):
-        assert f"{told / 1024:.1f} KiB" in message
+    for most in (size(sized(8)), size(OLD), NARROW_BUDGET.namespace, over):
+        assert f"{most / 1024:.1f} KiB" in message
     assert message.startswith("OverBudget: the compiled policy needs ")
     assert "delete policies that you do not need" in message
     (cause,) = response["status"]["details"]["causes"]
