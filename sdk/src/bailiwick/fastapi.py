@@ -82,7 +82,8 @@ def guarded(
     callers have no token that the decision point verifies. `repeated` are the names that may stand more than once in
     the query although no parameter takes them. The decision is `request.state.bailiwick`. Raises `ValueError` for an
     operation that does not take such a part, and `TypeError` for what cannot be guarded: a generator, a class, a plain
-    function around a coroutine, an operation of a WebSocket.
+    function around a coroutine, an operation of a WebSocket. What it returns raises `TypeError` where it is called by
+    something else than its route, such as `Depends`: the caller would take a denial for a value.
     """
     rule = GuardRule(action, resource, args, intent, tuple(repeated))
 
@@ -104,6 +105,7 @@ def guarded(
         @functools.wraps(endpoint)
         async def asked(**given: Any) -> Any:  # noqa: ANN401 - what the operation takes and returns
             request: Request = given[own] if own is not None else given.pop(_REQUEST)
+            _check_route(asked, request)
             parts = {name: given[name] for name in taken & request.path_params.keys()}
             came = await _decide(pdp, rule, request, given, parts, subject)
             if isinstance(came, WebAnswer):
@@ -186,7 +188,7 @@ class _OnlyGuarded:
 
     def _matching(self, scope: Scope) -> Iterator[object]:
         """Yield every route that the router might choose, and not only the first: which it is, is its own affair."""
-        for route in (*self._router.routes, *getattr(self._router, "_low_priority_routes", ())):
+        for route in (*self._router.routes, *self._low_priority_routes()):
             if route.matches(scope)[0] is not Match.FULL:
                 continue
             # FastAPI looks into included routers while it serves. If that changes, they are routes without an
@@ -194,6 +196,14 @@ class _OnlyGuarded:
             inner = getattr(route, "effective_route_contexts", None)
             found = [] if inner is None else [one for one in inner() if one.matches(scope)[0] is Match.FULL]
             yield from found or [route]
+
+    def _low_priority_routes(self) -> Iterator[Any]:
+        """Yield what FastAPI tries where no route matches, of included routers too: the files of a frontend."""
+        yield from getattr(self._router, "_low_priority_routes", ())
+        for route in self._router.routes:
+            of_included = getattr(route, "effective_low_priority_routes", None)
+            if of_included is not None:
+                yield from of_included()
 
     def _open(self, route: object, scope: Scope) -> bool:
         of = getattr(route, "starlette_route", None) or route
@@ -257,6 +267,15 @@ async def _run_followed(
         FAILED if isinstance(came, Response) and came.status_code >= HTTPStatus.BAD_REQUEST else SUCCEEDED,
     )
     return came
+
+
+def _check_route(asked: Endpoint, request: Request) -> None:
+    """Raise `TypeError` unless the route of a request has this operation, be it below other decorators."""
+    endpoint = request.scope.get("endpoint")
+    while endpoint is not None and getattr(endpoint, "__func__", endpoint) is not asked:
+        endpoint = getattr(endpoint, "__wrapped__", None)
+    if endpoint is None:
+        raise TypeError(f"{_name(asked)} is guarded as the operation of a route: call it by nothing else")
 
 
 def _texts(parts: Mapping[str, Any]) -> dict[str, str]:

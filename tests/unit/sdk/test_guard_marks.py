@@ -2,12 +2,13 @@
 
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web  # noqa: TID251 - the application that is guarded
 from aiohttp.test_utils import TestClient, TestServer
-from fastapi import APIRouter, FastAPI, Request, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, Request, WebSocket
 from fastapi.requests import HTTPConnection
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
@@ -124,6 +125,48 @@ async def test_in_fastapi_only_a_guarded_operation_is_open_however_it_is_added()
         *(403, 200, 405, 405)
     ]
     assert one.ran == ["bare"]
+
+
+def with_frontend(directory: Path, prefixes: tuple[str, ...]) -> FastAPI:
+    """Return an application with files, of its own or of a router that is included below these prefixes."""
+    app, router = FastAPI(), APIRouter()
+    (router if prefixes else app).frontend("/files", directory=directory)
+    for prefix in reversed(prefixes[1:]):
+        outer = APIRouter()
+        outer.include_router(router, prefix=prefix)
+        router = outer
+    if prefixes:
+        app.include_router(router, prefix=prefixes[0])
+    return app
+
+
+@pytest.mark.parametrize("prefixes", [(), ("/outer",), ("/outer", "/more")], ids=["own", "included", "nested"])
+async def test_in_fastapi_the_files_of_a_frontend_are_closed(tmp_path: Path, prefixes: tuple[str, ...]) -> None:
+    (tmp_path / "secret.json").touch()
+    one, app = served(), with_frontend(tmp_path, prefixes)
+    for_fastapi.install(app, one.pdp)
+    path = f"{''.join(prefixes)}/files/secret.json"
+    assert (await over_asgi(with_frontend(tmp_path, prefixes), "GET", path)).status == 200
+    assert (await over_asgi(app, "GET", path)).status == 403
+    assert one.script.sent == []
+
+
+@pytest.mark.parametrize("answers", [(deny(),), (allow(),)], ids=["denied", "allowed"])
+async def test_in_fastapi_a_guarded_operation_is_no_dependency_of_another(answers: tuple[Scripted, ...]) -> None:
+    one, app = served(*answers), FastAPI()
+
+    @for_fastapi.guarded(one.pdp, "secrets.read", resource=("secret", "s"))
+    async def may_read() -> None:
+        one.ran.append("guarded")
+
+    @app.get("/secret", dependencies=[Depends(may_read)])
+    async def read() -> str:
+        one.ran.append("read")
+        return "secret"
+
+    with pytest.raises(TypeError, match="may_read is guarded as the operation of a route: call it by nothing else"):
+        await over_asgi(app, "GET", "/secret")
+    assert (one.ran, one.script.sent) == ([], [])
 
 
 @pytest.mark.parametrize("first", [True, False])
