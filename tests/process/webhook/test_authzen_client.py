@@ -1,5 +1,6 @@
 """An AuthZEN client that somebody else wrote, unmodified, as the page on it shows: what it needs to be answered."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,6 +84,20 @@ def test_what_the_page_shows_runs(scene: Scene, point: Process, action: str, rea
         return
     with pytest.raises(PermissionError, match=reason):
         exec(code, names)  # noqa: S102 - a block of ours
+
+
+def test_what_the_page_shows_takes_no_dry_run_for_an_allow(
+    scene: Scene, point: Process, client: Callable[..., Client]
+) -> None:
+    # A client that has only the subject's own token, and so asks about itself.
+    own = scene.token(audience="bailiwick")
+    asked = client(token=own).evaluate(WHO, "customers.list", WHAT)
+    assert (asked.allowed, asked.context) == (True, asked.context and {**asked.context, "dry_run": True})
+    shown = page().replace(f"https://{SERVER_NAME}/", f"https://127.0.0.1:{point.port}/")
+    shown, replaced = re.subn(r"    context=.*\n", "", shown)
+    assert replaced == 1
+    with pytest.raises(PermissionError):
+        exec(shown, {"enforcer_token": own})  # noqa: S102 - a block of ours
 
 
 def test_a_subject_that_nothing_proves_is_denied_unless_the_clients_word_is_taken(

@@ -37,6 +37,7 @@ NO_ALLOWS: Final = {
     "a redirect": ("302 Found", '{"decision": true}'),
     "another status": ("202 Accepted", '{"decision": true}'),
     "a text": ("200 OK", '{"decision": "true"}'),
+    "a dry run": ("200 OK", '{"decision": true, "context": {"dry_run": true}}'),
 }
 
 
