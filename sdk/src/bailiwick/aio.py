@@ -1,6 +1,6 @@
 """`AsyncBailiwick`: asks the decision point from asyncio. Shape and promises are those of `client.Bailiwick`.
 
-Holds: what `evaluate` returns before it is awaited is neither true nor false: a forgotten `await` raises, where a
+Holds: what a method returns before it is awaited is neither true nor false: a forgotten `await` raises, where a
 coroutine would be true and let every call pass. A report goes out also where it is not awaited; `close` waits for it.
 """
 
@@ -49,7 +49,7 @@ class _Awaitable(Coroutine[Any, Any, _T]):
 
     def __bool__(self) -> NoReturn:
         self._of.close()
-        raise TypeError("a decision that was not awaited is neither true nor false: write `await`")
+        raise TypeError("what was not awaited is neither true nor false, and no allow: write `await`")
 
     def __await__(self) -> Generator[Any, Any, _T]:
         return self._of.__await__()
@@ -182,6 +182,7 @@ class AsyncBailiwick:
         except Exception:  # noqa: BLE001 - whatever it is, the block has run
             _LOG.exception("the outcome of evaluation %s was not reported", decision.evaluation_id)
 
+    @_must_be_awaited
     async def request_approval(
         self, of: ApprovalNeeded | AccessCall, *, reason: str, idempotency_key: str | None = None
     ) -> Approval:
@@ -215,14 +216,17 @@ class AsyncBailiwick:
         approval = await self.wait(pending, until=until)
         return await self.evaluate(call, approval=approval) if approval.approved else denial_of(approval)
 
+    @_must_be_awaited
     async def approval(self, identifier: str) -> Approval | AccessDecision:
         """Look once what became of a request; a denial where that is unknown."""
         return await self._run(self._questions.task(identifier))
 
+    @_must_be_awaited
     async def withdraw(self, identifier: str) -> Approval | AccessDecision:
         """Withdraw a request that is pending; a denial where that is not possible."""
         return await self._run(self._questions.withdraw(identifier))
 
+    @_must_be_awaited
     async def wait(self, approval: Approval, *, until: float) -> Approval:
         """Wait until somebody has decided about a request, or until this time (seconds since the epoch).
 
@@ -230,6 +234,7 @@ class AsyncBailiwick:
         """
         return await self._run(self._questions.wait(approval, until))
 
+    @_must_be_awaited
     async def search_subjects(
         self, subject_type: str, action: str, resource: AccessResource, *, context: Mapping[str, Any] | None = None
     ) -> Hits:
@@ -237,6 +242,7 @@ class AsyncBailiwick:
         parts = searched(subject_type, action, resource, None, context)
         return await self._run(self._questions.search("subject", parts, {}))
 
+    @_must_be_awaited
     async def search_resources(
         self,
         subject: Principal | None,
@@ -250,6 +256,7 @@ class AsyncBailiwick:
         parts = searched(subject, action, resource_type, token, context)
         return await self._run(self._questions.search("resource", parts, {}))
 
+    @_must_be_awaited
     async def search_actions(
         self,
         subject: Principal | None,

@@ -163,7 +163,8 @@ def encoded(body: Mapping[str, Any]) -> bytes:
     """Return a body as I-JSON. Raises `ValueError` for what I-JSON cannot carry."""
     _checked(body, _DEPTH)
     try:
-        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        # A member can be any mapping, such as a view that nothing can change; json itself takes dictionaries alone.
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=dict).encode()
     except UnicodeEncodeError:
         raise ValueError("a text of the call holds a lone surrogate, which JSON cannot carry") from None
 

@@ -1,6 +1,8 @@
 """What is not a well-formed `decision: true`, of the very evaluation that was asked, is a denial."""
 
+import inspect
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any, Final
 
 import pytest
@@ -147,9 +149,27 @@ def test_a_decision_is_as_true_as_it_allows() -> None:
 
 async def test_a_forgotten_await_is_an_error_and_no_allow() -> None:
     pdp = AsyncBailiwick("https://pdp.example", token=None, transport=Script(deny()).asynchronous)
-    for asked in (pdp.evaluate(CALL), pdp.require(CALL), pdp.evaluate_many([CALL])):
+    pending = Approval(id="agr-1")
+    for asked in (
+        *(pdp.evaluate(CALL), pdp.require(CALL), pdp.evaluate_many([CALL])),
+        *(pdp.request_approval(CALL, reason="r"), pdp.approval("agr-1"), pdp.withdraw("agr-1")),
+        *(pdp.wait(pending, until=0), pdp.resume(CALL, reason="r", until=0)),
+    ):
         with pytest.raises(TypeError, match="await"):
             bool(asked)
+
+
+def test_no_question_of_the_asynchronous_client_is_a_coroutine_that_would_be_true() -> None:
+    public = {name for name in vars(AsyncBailiwick) if not name.startswith("_")}
+    assert {name for name in public if inspect.iscoroutinefunction(getattr(AsyncBailiwick, name))} == {"close"}
+
+
+def test_arguments_can_be_a_mapping_that_nothing_can_change() -> None:
+    inner = MappingProxyType({"b": MappingProxyType({"c": 1})})
+    pdp, script = client(allow())
+    call = Call(action="a", resource=Resource("t", "i"), args=MappingProxyType({"a": [inner]}))
+    assert pdp.evaluate(call)
+    assert script.bodies[0]["context"]["args"] == {"a": [{"b": {"c": 1}}]}
 
 
 @pytest.mark.parametrize("came", [TransportError("reset"), answer({}, 500), answer({}, 401), answer({})], ids=repr)
