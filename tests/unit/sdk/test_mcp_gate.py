@@ -1,9 +1,8 @@
 """The gate of MCP: what each message is asked about, and what its sender is told."""
 
-import urllib.request
+import socket
 from collections.abc import Mapping
 from dataclasses import replace
-from io import BytesIO
 from typing import Any, Final
 
 import pytest
@@ -69,18 +68,52 @@ async def test_a_trace_that_is_none_becomes_no_header(trace: object) -> None:
     assert script.sent[0].headers.get("traceparent") != trace
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-async def test_no_schema_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[object] = []
+@pytest.mark.parametrize("keyword", ["$ref", "$schema", "$dynamicRef"])
+async def test_no_schema_is_fetched(keyword: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        tool = ToolDefinition(name="refund", schema={keyword: f"http://127.0.0.1:{listener.getsockname()[1]}/s"})
+        assert (await refusal(gate(Script(allow())), replace(REFUND, tool=tool))).data["reason"] == "bad_request"
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
-    def fetched(request: object, *_: object, **__: object) -> BytesIO:
-        opened.append(request)
-        return BytesIO(b"{}")
 
-    monkeypatch.setattr(urllib.request, "urlopen", fetched)
-    tool = ToolDefinition(name="refund", schema={"$ref": "https://x.example/s"})
-    assert (await refusal(gate(Script(allow())), replace(REFUND, tool=tool))).data["reason"] == "bad_request"
-    assert opened == []
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        # Each would take an hour or longer of an engine that steps back without bounds, or compares all pairs.
+        ({"type": "string", "pattern": "^(a+)+$"}, "a" * 100 + "!"),
+        ({"type": "string", "pattern": r"^(?=a)(a|aa)+\1$"}, "a" * 400 + "!"),
+        (
+            {"type": "object", "patternProperties": {"^(a|a)*$": {}}, "additionalProperties": False},
+            {"a" * 100 + "!": 1},
+        ),
+        ({"type": "array", "uniqueItems": True}, [*({"n": number} for number in range(100_000)), {"n": 0}]),
+    ],
+)
+async def test_what_a_client_sends_does_not_say_how_long_its_check_takes(kind: object, value: object) -> None:
+    tool = ToolDefinition(name="refund", schema={"properties": {"value": kind}})
+    message = replace(REFUND, tool=tool, params={"name": "refund", "arguments": {"value": value}})
+    assert (await refusal(gate(Script(allow())), message)).data["reason"] == "bad_request"
+
+
+@pytest.mark.parametrize(
+    "name", ["date-time", "email", "hostname", "iri", "regex", "time", "uri", "uri-template", "odd"]
+)
+async def test_a_format_that_servers_do_not_parse_is_held_to_nothing(name: str) -> None:
+    tool = ToolDefinition(name="refund", schema={"properties": {"value": {"type": "string", "format": name}}})
+    message = replace(REFUND, tool=tool, params={"name": "refund", "arguments": {"value": "( no such thing"}})
+    assert await gate(Script(allow())).admit(message)
+
+
+async def test_a_text_in_another_spelling_is_refused_with_its_own() -> None:
+    schema = {"properties": {"value": {"anyOf": [{"type": "string", "format": "uuid"}, {"type": "null"}]}}}
+    canonical = "c0ffee00-0000-4000-8000-000000000001"
+    message = replace(REFUND, tool=ToolDefinition(name="refund", schema=schema))
+    sent = replace(message, params={"name": "refund", "arguments": {"value": canonical.upper()}})
+    error = await refusal(gate(Script(allow())), sent)
+    assert error.data["reason"] == "ambiguous_request"
+    assert f"another spelling, which is '{canonical}'" in str(error)
 
 
 async def test_a_declared_mapping_says_action_resource_and_intent() -> None:

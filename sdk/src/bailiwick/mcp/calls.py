@@ -13,13 +13,11 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
-import jsonschema
-from referencing import Registry
-
 from bailiwick.call import AccessCall, AccessResource, Principal
 from bailiwick.mcp.mcpparams import HARMLESS_META, added_arguments, reserved_argument, unknown_member
 from bailiwick.mcp.membernames import twin_members
 from bailiwick.mcp.resourceuri import is_one_uri, uri_defect
+from bailiwick.mcp.toolarguments import argument_defect
 from bailiwick.targets import OddTargetError, argument_id, parts_of
 from bailiwick.web import BAD_REQUEST, UNAUTHENTICATED, UNMAPPED
 
@@ -248,10 +246,9 @@ def _tool_call(
     if rule is None:
         raise unmapped(f"the tool {name}")
     arguments = _arguments(message.params)
-    _checked(arguments, message.tool.schema)
-    hidden = _json_in_text(arguments, message.tool.schema)
-    if hidden is not None:
-        raise ambiguous(f"servers take the text of the argument {hidden[:64]} for the JSON that stands in it")
+    defect = argument_defect(arguments, message.tool.schema)
+    if defect is not None:
+        raise ambiguous(defect.detail) if defect.ambiguous else bad_request(defect.detail)
     kind, pattern = rule.resource or ("tool", name)
     identifier = pattern if rule.resource is None else _identifier(pattern, arguments)
     resource = _resource(kind, identifier, message.tool)
@@ -333,47 +330,6 @@ def _arguments(params: Mapping[str, Any]) -> Mapping[str, Any]:
     if reserved is not None:
         raise ambiguous(f"the argument {reserved[:64]} has a reserved name")
     return arguments
-
-
-def _checked(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    """Refuse arguments that the tool would change before it runs, such as "007" for 7."""
-    try:
-        # An empty registry: no reference of a schema is fetched.
-        validator = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
-        error = next(validator(schema, registry=Registry()).iter_errors(dict(arguments)), None)
-    except Exception as problem:
-        raise bad_request("The tool's own schema cannot be used, so the arguments cannot be checked.") from problem
-    if error is not None:
-        path = "/".join(str(part) for part in error.absolute_path) or "arguments"
-        raise bad_request(f"The arguments are not those of the tool's schema: {path}: {error.message[:200]}.")
-
-
-def _json_in_text(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> str | None:
-    """Return an argument whose text some servers take for the JSON in it; None where there is none.
-
-    The official SDK does so with null, lists and objects, for models that quote them, wherever a parameter is not a
-    plain text: one that may be left out by null is left out by the text "null" too.
-    """
-    declared = schema.get("properties")
-    kinds: Mapping[str, Any] = declared if isinstance(declared, Mapping) else {}
-    for name, value in arguments.items():
-        kind = kinds.get(name)
-        if isinstance(value, str) and kind is not None and not _is_text(kind) and _holds_json(value):
-            return name
-    return None
-
-
-def _is_text(kind: object) -> bool:
-    """Tell whether a schema takes texts alone."""
-    return isinstance(kind, Mapping) and kind.get("type") == "string"
-
-
-def _holds_json(value: str) -> bool:
-    try:
-        found = json.loads(value)
-    except (ValueError, RecursionError):
-        return False
-    return found is None or isinstance(found, list | dict)
 
 
 def _identifier(pattern: str, arguments: Mapping[str, Any]) -> str:
