@@ -32,9 +32,10 @@ BESIDE_DECISIONS: Final = OF_CHAINS | OF_LEDGERS | {SHADOW, HISTORY, OUTCOME}
 
 _KIND: Final = b'"kind"'
 _EVALUATION: Final = b'"kind":"evaluation"'
-_ESCAPED: Final = rb"\u"
+ESCAPED: Final = rb"\u"
+"""What stands in a line whose names may be spelled by escapes."""
 
 
 def is_plain_evaluation(line: bytes) -> bool:
     """Tell, without parsing it, that a line is an evaluation or of no kind. False: it must be parsed to know."""
-    return line.count(_KIND) == 1 and _EVALUATION in line and _ESCAPED not in line
+    return line.count(_KIND) == 1 and _EVALUATION in line and ESCAPED not in line

@@ -12,6 +12,7 @@ from bailiwick_evidence.audit.historyevents import HistoryMention, ObjectEvent
 from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.audit.objectfold import ObjectFold
+from bailiwick_evidence.audit.spellings import spellings
 from support.evidence.logs import WITNESS_KEY, ProcessLog, audited, places
 from support.work import lines_run
 
@@ -87,6 +88,11 @@ def histories(count: int, *, names: int, gaps: bool) -> Callable[[], object]:
 def test_twice_as_much_is_no_more_than_twice_the_work(work: Callable[[int], Callable[[], object]]) -> None:
     few, many = lines_run(work(100)), lines_run(work(200))
     assert many < 2.6 * few
+
+
+def test_a_run_of_backslashes_is_read_once() -> None:
+    # Tried from each of them, it would take an hour.
+    assert list(spellings("\\" * 1_000_000)) == ["\\" * 1_000_000]
 
 
 CUT: Final = b'1"}\n{"log":{"id":"%022d","seq":1,"prev":null},"a":"'

@@ -1,12 +1,15 @@
 """Cases of the fold of histories: what is derived, a gap or contradicted, and what is not."""
 
+import json
 from typing import Any, Final
 
 import pytest
 
 from bailiwick_engine.policy.histories import CalendarWindow, CompiledHistory, SlidingWindow
 from bailiwick_evidence.audit.historyfold import HistoryFold, HistoryReport
+from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.objectfold import HistoryCode
+from bailiwick_evidence.chain import ChainLink
 from support.histories import DAY, HOUR, history
 
 NOW: Final = 1_764_439_200.0
@@ -41,6 +44,14 @@ def folded(*lines: Line, known: dict[str, CompiledHistory] | None = None, **boun
     for number, record in enumerate(lines):
         fold.add_record(record, ("chain", number), known)
     return fold.report({})
+
+
+def test_names_in_escapes_hide_no_number() -> None:
+    fold = HistoryFold()
+    for number, record in enumerate([line(10, 1), line(11, 5, 600, 600)]):
+        text = json.dumps(record).replace('"history"', '"h\\u0069story"').encode()
+        fold.add(ChainLine(ChainLink("chain", number, None), text))
+    assert fold.report({}).findings
 
 
 def test_a_line_that_no_witness_saw_explains_no_number() -> None:

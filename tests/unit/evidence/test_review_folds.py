@@ -1,6 +1,7 @@
 """Signed reviews in logs: verified by registrars' keys alone, by the file that was in force when one was counted."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -44,6 +45,17 @@ def test_an_honest_log_has_no_finding_in_any_order(registrar: KeyFile, line: Cal
         stored = approved(reason=reason)
         assert judged(registrar, *file, line(stored)) == []
         assert judged(registrar, line(stored), *file) == []
+
+
+def test_names_in_escapes_hide_no_review(registrar: KeyFile) -> None:
+    fold = ReviewFold(Registrars(parse_registrars(registrar.line), 1, None))
+    plain = in_chain("c", 0, used(approved(counted=10)))
+    fold.add(plain._replace(text=re.sub(rb'"([a-z])(\w*)":', _escaped, plain.text)))
+    assert [one.code.value for one in fold.report({}).findings] == ["unenrolled"]
+
+
+def _escaped(name: re.Match[bytes]) -> bytes:
+    return b'"\\u%04x%s":' % (ord(name[1]), name[2])
 
 
 @pytest.mark.invariant(30)
