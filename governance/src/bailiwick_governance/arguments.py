@@ -17,6 +17,7 @@ STDIN: Final = "-"
 """What stands for standard input where a file is named."""
 _UNITS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms])")
+_LIKE_A_TIME: Final = re.compile(r"\d+(?:\.\d+)?$|\d{4}-|.*\d[Tt]\d")
 
 
 def seconds(text: str, flag: str) -> float:
@@ -32,7 +33,12 @@ def seconds(text: str, flag: str) -> float:
 def moment(text: str, flag: str) -> float:
     """Read a time in RFC 3339, a day, or how long ago it was. Returns seconds since the epoch."""
     found = times.parse_time(text if "T" in text else f"{text}T00:00:00Z")
-    return found.timestamp() if found is not None else time.time() - seconds(text, flag)
+    if found is not None:
+        return found.timestamp()
+    if _LIKE_A_TIME.match(text):
+        # Also a number alone: seconds since the epoch would be read as so long ago, and another time be answered for.
+        raise UserError(f"{flag}: {text!r} is not a time: write it as 2026-03-05T12:00:00Z, 2026-03-05 or 10m (ago)")
+    return time.time() - seconds(text, flag)
 
 
 def moment_or_none(text: str | None, flag: str) -> float | None:

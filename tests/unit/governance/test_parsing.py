@@ -3,7 +3,7 @@
 import pytest
 
 from bailiwick_api.serviceaccounts import ServiceAccountName
-from bailiwick_governance.arguments import pairs, resource, seconds, service_account, values
+from bailiwick_governance.arguments import moment, pairs, resource, seconds, service_account, values
 from bailiwick_governance.errors import UserError
 
 
@@ -19,6 +19,14 @@ def test_durations_are_written_as_for_kubectl(text: str, wanted: float) -> None:
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="is not a duration: write it as 90s"):
         seconds(text, "--timeout")
+
+
+@pytest.mark.parametrize(
+    "text", ["1796265903", "2099", "2026-02-30", "2026-03-05T12:00:00", "2026-03-05T24:00:00Z", "2026-03-05t12:00:00z"]
+)
+def test_what_is_no_time_is_not_read_as_so_long_ago(text: str) -> None:
+    with pytest.raises(UserError, match="is not a time: write it as 2026-03-05T12:00:00Z"):
+        moment(text, "--now")
 
 
 @pytest.mark.parametrize("text", ["sa:agents/crm", "sa:agents:crm", "system:serviceaccount:agents:crm"])

@@ -22,7 +22,7 @@ from bailiwick_cli.views.verdictview import EFFECTS, verdict_lines, verdict_obje
 from bailiwick_engine.approval import grants
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.approval.grants import Grant
-from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
+from bailiwick_engine.call import RESERVED_CONTEXT, Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.explain import Explanation, explain
@@ -33,7 +33,7 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_governance import arguments
 from bailiwick_governance.apiserver.cluster import ClusterClient, grants_path
 from bailiwick_governance.display import talk
-from bailiwick_governance.errors import ApiError
+from bailiwick_governance.errors import ApiError, UserError
 from bailiwick_governance.records.policytimes import PastEndpoint
 from bailiwick_governance.sources import clusterpolicies, policies
 
@@ -103,6 +103,10 @@ def check_call(options: CallFlags, action: str, resource: str, subject: str) -> 
     else:
         snapshot, namespace = clusterpolicies.read_namespace(cluster), cluster.namespace
     name, endpoint = policies.endpoint(snapshot, namespace, options.endpoint)
+    if odd := sorted(RESERVED_CONTEXT & context.keys()):
+        raise UserError(f"--call-context: the decision point takes {odd[0]} out of the context, so no rule reads it")
+    if options.arguments and "args" in context:
+        raise UserError("--call-context args=... and --arg say the same twice: leave one out")
     if options.arguments:
         context["args"] = arguments.values(options.arguments, "--arg")
     uid = "" if cluster is None else _uid(cluster, account)
