@@ -90,6 +90,14 @@ def test_twice_as_much_is_no_more_than_twice_the_work(work: Callable[[int], Call
     assert many < 2.6 * few
 
 
+def test_a_line_of_beginnings_ends_no_audit() -> None:
+    log = ProcessLog().records(4)
+    honest = b"".join(log.lines)
+    audit, reports = audited([b'{"log":{"id":"' * 70_000 + b"\n" + honest])
+    assert [places(one) for one in reports] == [places(one) for one in audited([honest])[1]]
+    assert (audit.torn, audit.foreign > 0) == (0, True)
+
+
 def test_a_run_of_backslashes_is_read_once() -> None:
     # Tried from each of them, it would take an hour.
     assert list(spellings("\\" * 1_000_000)) == ["\\" * 1_000_000]

@@ -20,6 +20,7 @@ from bailiwick_evidence.jsondepth import MOST_DEPTH, is_shallow
 _BEGINS: Final = b'{"log":{"id":"'
 _CLOSE: Final = b"}"
 _DECISIONS: Final = (b'"kind":"evaluation"', b'"kind": "evaluation"', b'"kind":"request"', b'"kind": "request"')
+_MOST_BEGINNINGS: Final = 64
 # A line of about this length is in the chain only by its hash; the line itself follows outside every chain.
 _LONG: Final = MOST_BYTES - 512
 _ID: Final = slice(len(_BEGINS), len(_BEGINS) + 22)
@@ -165,16 +166,22 @@ class LineReader:
             self._unread(line)
 
     def _unread(self, line: bytes) -> None:
+        # Processes can be killed one after the other. What holds more beginnings than that is of no process.
+        for _ in range(_MOST_BEGINNINGS):
+            at = line.rfind(_BEGINS)
+            if at <= 0 or not line.startswith(_BEGINS) or is_beginning(line):
+                break
+            self._unread_piece(line[at:])
+            line = line[:at]
+        self._unread_piece(line)
+
+    def _unread_piece(self, line: bytes) -> None:
         if not line.startswith(_BEGINS) and not _BEGINS.startswith(line):
             self._count_foreign(line)
             if len(line) >= _LONG:
                 self.long.add(hashlib.sha256(line).hexdigest())
         elif is_beginning(line):
             self.torn += 1
-        elif (at := line.rfind(_BEGINS)) > 0:
-            # Two processes were killed, one after the other.
-            self._unread(line[:at])
-            self._unread(line[at:])
         else:
             self._count_foreign(line)
 

@@ -11,7 +11,7 @@ from typing import Final
 _FOLD: Final = re.compile(r"\\\r?\n[ \t]*(?:\\(?=[ \t]))?")
 """Where YAML goes on in the next line of a text in double quotes."""
 _ESCAPE: Final = re.compile(r"(?<!\\)\\+(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([nrt/ ]))")
-"""An escape in double quotes, in as many texts inside of each other as there are. A run of backslashes is tried once."""
+"""An escape in double quotes, in as many texts inside of each other as there are; a run of backslashes counts once."""
 _CHARACTERS: Final = {"n": "\n", "r": "\r", "t": "\t", "/": "/", " ": " "}
 _INDENT: Final = re.compile(r"^[ \t]+", re.MULTILINE)
 
