@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 import pytest
 from fastmcp import Client, Context, FastMCP
@@ -13,6 +14,7 @@ from fastmcp.exceptions import ToolError
 from fastmcp.server.dependencies import get_http_headers
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from mcp import MCPError
+from mcp.server import MCPServer
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -89,6 +91,27 @@ async def test_nothing_of_a_caller_but_the_message_goes_further(fronting: Fronti
     assert "authorization" not in came["headers"]
     assert NOTE not in came["meta"]
     assert [name for name in came["meta"] if name.startswith("dev.bailiwick/")] == []
+
+
+async def test_what_an_upstream_takes_for_another_argument_does_not_reach_it(fronting: Fronting) -> None:
+    """An upstream of the official SDK, which lists a parameter without an annotation as a text."""
+    ran: list[Any] = []
+
+    def add(note, order: UUID | None = None) -> int:  # type: ignore[no-untyped-def]  # noqa: ANN001 - as it is about
+        ran.append((note, order))
+        return len(ran)
+
+    server: MCPServer[Any] = MCPServer("upstream")
+    server.add_tool(add)
+    order = UUID("c0ffee00-0000-4000-8000-000000000001")
+    with served(server.streamable_http_app()) as base:
+        async with fronting(Upstream(f"{base}/mcp")) as client:
+            for arguments in ({"note": "null"}, {"note": "[1]"}, {"note": "a", "order": str(order).upper()}):
+                with pytest.raises(MCPError) as caught:
+                    await client.call_tool("add", arguments)
+                assert caught.value.data["reason"] == "ambiguous_request"
+            await client.call_tool("add", {"note": "a", "order": str(order)})
+    assert ran == [("a", order)]
 
 
 async def test_the_gateways_own_token_is_the_one_that_its_file_holds_now(fronting: Fronting, tmp_path: Path) -> None:

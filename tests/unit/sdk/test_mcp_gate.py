@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -76,6 +77,28 @@ async def test_no_schema_is_fetched(keyword: str) -> None:
         assert (await refusal(gate(Script(allow())), replace(REFUND, tool=tool))).data["reason"] == "bad_request"
         with pytest.raises(BlockingIOError):
             listener.accept()
+
+
+async def test_no_schema_is_read_from_a_disk(tmp_path: Path) -> None:
+    file = tmp_path / "schema.json"
+    file.write_text('{"type": "object"}', encoding="utf-8")
+    tool = ToolDefinition(name="refund", schema={"$ref": file.as_uri()})
+    assert (await refusal(gate(Script(allow())), replace(REFUND, tool=tool))).data["reason"] == "bad_request"
+
+
+@pytest.mark.parametrize("depth", [30, 900, 100_000])
+async def test_how_deep_arguments_are_does_not_end_the_process(depth: int) -> None:
+    # Each level of the arguments is many of the schema: without a bound, these overflow the stack of native code.
+    inner: dict[str, object] = {"$ref": "#/$defs/node"}
+    for _ in range(40):
+        inner = {"allOf": [inner]}
+    node = {"properties": {"child": inner}}
+    tool = ToolDefinition(name="refund", schema={"$ref": "#/$defs/node", "$defs": {"node": node}})
+    arguments: dict[str, object] = {}
+    for _ in range(depth):
+        arguments = {"child": arguments}
+    message = replace(REFUND, tool=tool, params={"name": "refund", "arguments": arguments})
+    assert (await refusal(gate(Script(allow())), message)).data["reason"] == "bad_request"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Whether arguments reach a tool as they are: as its schema takes them, and in the one spelling of what they mean.
 
-Standing: below `calls`; pure. Holds: what a client sends decides what is refused, and not how long that takes, since
-this comes before it is known who calls. No reference of a schema is fetched.
+Standing: below `calls`; pure. Holds: what a client sends decides what is refused, and not how long that takes or
+whether the process lives, since this comes before it is known who calls. No reference of a schema is fetched.
 """
 
 import ipaddress
@@ -14,6 +14,8 @@ from typing import Any, Final
 from uuid import UUID
 
 import jsonschema_rs
+
+from bailiwick.call import decoded, encoded
 
 # How often the engine of patterns may step back in one text. Most patterns need none, and run in linear time.
 _MAX_BACKTRACKS: Final = 10_000
@@ -53,7 +55,12 @@ def argument_defect(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> 
 
     A tool changes what its schema does not take, such as "007" for 7, and some servers what it does take, see below.
     """
-    return _schema_defect(arguments, schema) or _json_defect(arguments, schema)
+    try:
+        # First of all: the engine follows a schema that refers to itself as deep as the arguments are, on the stack.
+        carried = decoded(encoded(arguments))
+    except ValueError as error:
+        return ArgumentDefect(detail=f"The arguments cannot be asked about: {error}.")
+    return _schema_defect(carried, schema) or _json_defect(carried, schema)
 
 
 def _schema_defect(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> ArgumentDefect | None:
@@ -85,11 +92,7 @@ def _schema_defect(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> A
         )
     except Exception:  # noqa: BLE001 - whatever is wrong with it
         return ArgumentDefect(detail="The tool's own schema cannot be used, so the arguments cannot be checked.")
-    try:
-        error = next(iter(validator.iter_errors(dict(arguments))), None)
-    except ValueError as problem:
-        # Texts that are no Unicode, and numbers that JSON does not have.
-        return ArgumentDefect(detail=f"The arguments are no JSON: {str(problem)[:_SHOWN]}.")
+    error = next(iter(validator.iter_errors(dict(arguments))), None)
     if error is None:
         return None
     if respelled:
