@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shutil
+import socket
+import ssl
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +19,7 @@ from localcluster.toolchain import environment as go_environment, find as find_g
 from support import npmpackages
 from support.pages import DOCS, needs, script
 from support.pdp.standalone import Process
-from support.proxies.servers import FaultyPoint, faulty
+from support.proxies.servers import FaultyPoint, ReachedUpstream, Server, faulty
 
 pytestmark = needs("curl", "jq", "openssl")
 
@@ -64,6 +66,35 @@ def odd_point(point: Process) -> Iterator[FaultyPoint]:
         yield server
 
 
+class ForgingPoint(Server):
+    """A decision point whose requests say that their status is to be looked at elsewhere, with the client's token."""
+
+    elsewhere = ""
+
+    def respond(self, reached: ReachedUpstream, connection: socket.socket) -> None:
+        task = {"id": "agr-1", "status": "pending", "status_endpoint": self.elsewhere}
+        match reached.method, reached.target.rpartition("/")[2]:
+            case "POST", "evaluation":
+                status, body = "200 OK", {"decision": False, "context": {"reason": "r", "next_action": "request"}}
+            case "POST", _:
+                status, body = "201 Created", {"task": task}
+            case _:
+                status, body = "200 OK", {"task": {**task, "status": "denied"}}
+        sent = json.dumps(body)
+        head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close"
+        connection.sendall(f"{head}\r\nContent-Length: {len(sent)}\r\n\r\n{sent}".encode())
+
+
+@pytest.fixture(scope="module")
+def forging_point(point: Process, odd_point: FaultyPoint) -> Iterator[ForgingPoint]:
+    """A decision point with that certificate, which sends its clients to `odd_point`."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(point.log.parent / "ca.crt", point.log.parent / "tls.key")
+    with ForgingPoint(tls) as server:
+        server.elsewhere = f"https://127.0.0.1:{odd_point.port}/status"
+        yield server
+
+
 @pytest.fixture
 def folder(point: Process, tmp_path: Path) -> Path:
     """A folder with the page's programs, beside the certificate and the token."""
@@ -74,7 +105,7 @@ def folder(point: Process, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def runs(point: Process | FaultyPoint, folder: Path, command: list[str], more: Mapping[str, str]) -> list[str]:
+def runs(point: Process | Server, folder: Path, command: list[str], more: Mapping[str, str]) -> list[str]:
     """Run a client; approve the call if it waits for that. Return what it printed and, at the end, its exit code."""
     base = f"https://127.0.0.1:{point.port}/endpoints/crm/crm-api"
     own = {"PDP": base, "PDP_CA": "ca.crt", "PDP_TOKEN_FILE": "token", "SUBJECT_TOKEN": ""}
@@ -89,7 +120,7 @@ def runs(point: Process | FaultyPoint, folder: Path, command: list[str], more: M
     try:
         assert process.stdout is not None
         lines = [process.stdout.readline().strip()]
-        if lines == ["pending"]:
+        if lines == ["pending"] and isinstance(point, Process):
             review = json.loads(re.findall(r"-d '(.*)'", script(PAGE, "curl --cacert"))[0])
             url = f"{base}/development/reviews"
             approved = requests.post(url, json=review, verify=str(folder / "ca.crt"), timeout=10)
@@ -127,7 +158,12 @@ class TestEachClient:
 
     @staticmethod
     def follows_the_rules(
-        point: Process, odd_point: FaultyPoint, folder: Path, command: list[str], more: Mapping[str, str]
+        point: Process,
+        odd_point: FaultyPoint,
+        forging_point: ForgingPoint,
+        folder: Path,
+        command: list[str],
+        more: Mapping[str, str],
     ) -> None:
         # The second approval is another one: the first had one use.
         for _ in range(2):
@@ -141,21 +177,28 @@ class TestEachClient:
             odd_point.fault = f"{head}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
             *said, code = runs(odd_point, folder, command, more)
             assert (code, "allowed" in said) == ("1", False), (what, said)
+        asked_before = len(odd_point.asked)
+        *said, code = runs(forging_point, folder, command, more)
+        assert (said[0], code, "allowed" in said) == ("pending", "1", False), said
+        assert forging_point.asked[-2].target.endswith("/access/v1/requests/agr-1")
+        assert len(odd_point.asked) == asked_before
 
-    def test_in_shell(self, point: Process, odd_point: FaultyPoint, folder: Path) -> None:
+    def test_in_shell(self, point: Process, odd_point: FaultyPoint, forging_point: ForgingPoint, folder: Path) -> None:
         assert FILES["client.sh"].startswith("#!/usr/bin/env bash\n")
-        self.follows_the_rules(point, odd_point, folder, script(PAGE, "bash client.sh").split(), {})
+        self.follows_the_rules(point, odd_point, forging_point, folder, script(PAGE, "bash client.sh").split(), {})
 
-    def test_in_go(self, point: Process, odd_point: FaultyPoint, folder: Path) -> None:
+    def test_in_go(self, point: Process, odd_point: FaultyPoint, forging_point: ForgingPoint, folder: Path) -> None:
         go = find_go(LEAST_GO, Silent())
         command = script(PAGE, "go run main.go").split()[1:]
         more = {**go_environment(), "GOFLAGS": "", "HOME": os.environ.get("HOME", str(folder))}
         subprocess.run([go.path, "vet", "main.go"], cwd=folder, env=more, check=True, timeout=300)
-        self.follows_the_rules(point, odd_point, folder, [str(go.path), *command], more)
+        self.follows_the_rules(point, odd_point, forging_point, folder, [str(go.path), *command], more)
 
-    def test_in_typescript(self, point: Process, odd_point: FaultyPoint, folder: Path) -> None:
+    def test_in_typescript(
+        self, point: Process, odd_point: FaultyPoint, forging_point: ForgingPoint, folder: Path
+    ) -> None:
         compiled(folder)
         setting, *command = script(PAGE, "NODE_EXTRA_CA_CERTS=").split()
         name, _, value = setting.partition("=")
         assert (value, command) == ("$PDP_CA", ["node", "client.ts"])
-        self.follows_the_rules(point, odd_point, folder, ["node", "client.js"], {name: "ca.crt"})
+        self.follows_the_rules(point, odd_point, forging_point, folder, ["node", "client.js"], {name: "ca.crt"})
