@@ -32,10 +32,17 @@ BESIDE_DECISIONS: Final = OF_CHAINS | OF_LEDGERS | {SHADOW, HISTORY, OUTCOME}
 
 _KIND: Final = b'"kind"'
 _EVALUATION: Final = b'"kind":"evaluation"'
-ESCAPED: Final = rb"\u"
-"""What stands in a line whose names may be spelled by escapes."""
+_ESCAPED: Final = rb"\u"
 
 
 def is_plain_evaluation(line: bytes) -> bool:
     """Tell, without parsing it, that a line is an evaluation or of no kind. False: it must be parsed to know."""
-    return line.count(_KIND) == 1 and _EVALUATION in line and ESCAPED not in line
+    return line.count(_KIND) == 1 and _EVALUATION in line and _ESCAPED not in line
+
+
+def may_have(line: bytes, *names: bytes) -> bool:
+    """Tell, without parsing it, that a line may have a member of one of these names, given with their quotes.
+
+    Names that escapes spell are names too: a line with an escape may have any.
+    """
+    return _ESCAPED in line or any(name in line for name in names)

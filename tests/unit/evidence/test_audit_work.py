@@ -93,9 +93,9 @@ def test_twice_as_much_is_no_more_than_twice_the_work(work: Callable[[int], Call
 def test_a_line_of_beginnings_ends_no_audit() -> None:
     log = ProcessLog().records(4)
     honest = b"".join(log.lines)
-    audit, reports = audited([b'{"log":{"id":"' * 70_000 + b"\n" + honest])
+    audit, reports = audited([b'{"log":{"id":"' * 4_000 + b"\n" + honest])
     assert [places(one) for one in reports] == [places(one) for one in audited([honest])[1]]
-    assert (audit.torn, audit.foreign > 0) == (0, True)
+    assert (audit.torn, audit.foreign) == (64, 1)
 
 
 def test_a_run_of_backslashes_is_read_once() -> None:

@@ -17,7 +17,7 @@ from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_evidence.audit.historyevents import NAMED, ObjectEvent, ObjectName, events_of
 from bailiwick_evidence.audit.lines import ChainLine, parse_line
 from bailiwick_evidence.audit.objectfold import HistoryCode, HistoryFinding, ObjectFold, spelled
-from bailiwick_evidence.linekinds import ESCAPED
+from bailiwick_evidence.linekinds import may_have
 
 MOST_EVENTS: Final = 500_000
 MOST_OBJECTS: Final = 50_000
@@ -71,8 +71,7 @@ class HistoryFold:
 
     def add(self, line: ChainLine, definitions: Mapping[str, CompiledHistory] | None = None) -> None:
         """Add a line. `definitions`: those of the endpoint then, by name; None: they are not known."""
-        # A name can hold escapes: that line is parsed, or it would be read by all but this.
-        if NAMED in line.text or ESCAPED in line.text:
+        if may_have(line.text, NAMED):
             self.add_record(parse_line(line.text), (line.link.id, line.link.seq), definitions)
 
     def add_record(

@@ -27,7 +27,7 @@ from bailiwick_engine.signatures.registrars import (
 from bailiwick_engine.signatures.reviewsignature import enrolment_problem, statement_problem
 from bailiwick_engine.signatures.statement import ReviewedGrant, SignedReview, reason_digest, review_statement
 from bailiwick_evidence.audit.lines import ChainLine, parse_line
-from bailiwick_evidence.linekinds import ESCAPED, REVIEWERS
+from bailiwick_evidence.linekinds import REVIEWERS, may_have
 
 MOST_REVIEWS: Final = 50_000
 MOST_FILES: Final = 1_000
@@ -138,8 +138,7 @@ class ReviewFold:
 
     def add(self, line: ChainLine) -> None:
         """Add a line."""
-        # A name can hold escapes: that line is parsed, or it would be read by all but this.
-        if not any(mark in line.text for mark in _NAMED) and ESCAPED not in line.text:
+        if not may_have(line.text, *_NAMED):
             return
         record, place = parse_line(line.text), (line.link.id, line.link.seq)
         try:
