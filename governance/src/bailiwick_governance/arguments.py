@@ -17,28 +17,48 @@ STDIN: Final = "-"
 """What stands for standard input where a file is named."""
 _UNITS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms])")
-_LIKE_A_TIME: Final = re.compile(r"\d+(?:\.\d+)?$|\d{4}-|.*\d[Tt]\d")
 
 
 def seconds(text: str, flag: str) -> float:
     """Read a duration as kubectl does (90s, 10m, 1h30m; a number alone is seconds)."""
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
-    parts = _PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
+    found = float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else _with_units(text)
+    if found is None:
         raise UserError(f"{flag}: {text!r} is not a duration: write it as 90s, 10m or 1h30m")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    return found
+
+
+def instant(text: str, flag: str) -> float:
+    """Read a time in RFC 3339, or a day. Returns seconds since the epoch."""
+    found = _instant(text)
+    if found is None:
+        raise UserError(f"{flag}: {text!r} is not a time: write it as 2027-03-01 or 2027-03-01T12:00:00Z")
+    return found
 
 
 def moment(text: str, flag: str) -> float:
-    """Read a time in RFC 3339, a day, or how long ago it was. Returns seconds since the epoch."""
-    found = times.parse_time(text if "T" in text else f"{text}T00:00:00Z")
+    """Read a time in RFC 3339, a day, or how long ago it was, with a unit. Returns seconds since the epoch.
+
+    A number alone may be meant as seconds since the epoch, as seconds ago or as a year, so it is none.
+    """
+    found = _instant(text)
     if found is not None:
-        return found.timestamp()
-    if _LIKE_A_TIME.match(text):
-        # Also a number alone: seconds since the epoch would be read as so long ago, and another time be answered for.
-        raise UserError(f"{flag}: {text!r} is not a time: write it as 2026-03-05T12:00:00Z, 2026-03-05 or 10m (ago)")
-    return time.time() - seconds(text, flag)
+        return found
+    ago = _with_units(text)
+    if ago is None:
+        raise UserError(f"{flag}: {text!r} is not a time: write it as 2027-03-01T12:00:00Z, 2027-03-01 or 10m (ago)")
+    return time.time() - ago
+
+
+def _instant(text: str) -> float | None:
+    found = times.parse_time(text if "T" in text else f"{text}T00:00:00Z")
+    return None if found is None else found.timestamp()
+
+
+def _with_units(text: str) -> float | None:
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
 def moment_or_none(text: str | None, flag: str) -> float | None:

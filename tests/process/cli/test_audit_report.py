@@ -152,7 +152,7 @@ def test_an_empty_period_says_so_and_is_judged_all_the_same(folder: Path) -> Non
     ("arguments", "said"),
     [
         (["--from", "2026-04-01", "--to", "2026-03-01"], "is not before --to"),
-        (["--from", "soon", "--to", "2026-03-01"], "--from: 'soon' is not a duration"),
+        (["--from", "soon", "--to", "2026-03-01"], "--from: 'soon' is not a time"),
         ([*MARCH, "--cluster-name", "<b>"], "--cluster-name must be letters"),
         (["--from", "2026-03-01"], "--to"),
         ([*MARCH, "--top", "0"], "--top"),

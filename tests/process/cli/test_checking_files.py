@@ -155,7 +155,7 @@ def test_a_file_that_is_no_policy_is_told_with_its_place(tmp_path: Path, text: s
         (("customers.list", "customer/1", "--context", "prod"), "-f does not use a cluster: remove --context"),
         (("customers.list", "customer/1", "--context", "count=3"), "use --call-context NAME=VALUE"),
         (("customers.list", "customer/1", "--call-context", "tenant"), "write it as NAME=VALUE"),
-        (("customers.list", "customer/1", "--call-context", "approval=x"), "the decision point takes approval out of"),
+        (("customers.list", "customer/1", "--call-context", "approval=x"), "approval is not part of a call"),
         (("customers.list", "customer/1", "--call-context", "args={}", "--arg", "n=1"), "say the same twice"),
         (("customers.list", "customer/1", "--subject", "carol"), "write it as sa:NAMESPACE/NAME"),
         (("customers.list", "customer/1", "--endpoint", "other"), "the endpoints are crm-api"),

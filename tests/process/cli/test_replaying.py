@@ -158,7 +158,7 @@ def test_the_same_policies_pass_and_say_so(folder: Path) -> None:
         (("-", "--candidate", "-"), "standard input can be read only once"),
         (("log", "--candidate", "-", "--base", "HEAD"), "standard input has no revision"),
         (("log", "--candidate", "new", "--context", "prod"), "replay does not use a cluster: remove --context"),
-        (("log", "--candidate", "new", "--since", "soon"), "'soon' is not a duration"),
+        (("log", "--candidate", "new", "--since", "soon"), "'soon' is not a time"),
     ],
 )
 def test_what_tells_nothing_never_passes(folder: Path, words: tuple[str, ...], said: str) -> None:

@@ -494,7 +494,7 @@ def test_denied_calls_and_those_of_others_teach_nothing(folder: Path) -> None:
         (("decisions.log", "-f", "newer.yaml"), "no decision by policies whose texts are known: give the operator's"),
         (("ledger.log", "-f", "policies"), "no decision of an endpoint of the policies, 0 of others"),
         (("-", "-f", "-"), "standard input can be read only once"),
-        (("decisions.log", "-f", "policies", "--since", "soon"), "'soon' is not a duration"),
+        (("decisions.log", "-f", "policies", "--since", "soon"), "'soon' is not a time"),
         (("decisions.log", "-f", "policies", "--since", "2026-04-04"), "the day before it does not count"),
         (("decisions.log", "-f", "policies", "-n", "typo"), "no policy in the files is in the namespace 'typo'"),
         (("decisions.log", "-f", "policies", "--unused", "approval"), "name the group that approves with --approvers"),

@@ -1,9 +1,11 @@
 """What a person types, and what it means."""
 
+import time
+
 import pytest
 
 from bailiwick_api.serviceaccounts import ServiceAccountName
-from bailiwick_governance.arguments import moment, pairs, resource, seconds, service_account, values
+from bailiwick_governance.arguments import instant, moment, pairs, resource, seconds, service_account, values
 from bailiwick_governance.errors import UserError
 
 
@@ -22,11 +24,24 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["1796265903", "2099", "2026-02-30", "2026-03-05T12:00:00", "2026-03-05T24:00:00Z", "2026-03-05t12:00:00z"]
+    "text",
+    [
+        *("", "soon", "1796265903", "2099", "45", "2026-02-30", "2026-03-05 12:00:00Z"),
+        *("2026-03-05T12:00:00", "2026-03-05T24:00:00Z", "2026-03-05t12:00:00z"),
+    ],
 )
 def test_what_is_no_time_is_not_read_as_so_long_ago(text: str) -> None:
-    with pytest.raises(UserError, match="is not a time: write it as 2026-03-05T12:00:00Z"):
-        moment(text, "--now")
+    for read in (moment, instant):
+        with pytest.raises(UserError, match="is not a time: write it as 2027-03-01"):
+            read(text, "--now")
+
+
+def test_a_time_is_also_written_as_how_long_ago_it_was() -> None:
+    before = time.time()
+    assert before - 5400 <= moment("1h30m", "--since") <= time.time() - 5400
+    assert moment("2026-03-05", "--since") == moment("2026-03-05T00:00:00Z", "--since") == 1_772_668_800
+    with pytest.raises(UserError, match="is not a time"):
+        instant("1h30m", "--expires")
 
 
 @pytest.mark.parametrize("text", ["sa:agents/crm", "sa:agents:crm", "system:serviceaccount:agents:crm"])

@@ -8,7 +8,7 @@ import shlex
 import sys
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_cli import output
@@ -33,7 +33,7 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_governance import arguments
 from bailiwick_governance.apiserver.cluster import ClusterClient, grants_path
 from bailiwick_governance.display import talk
-from bailiwick_governance.errors import ApiError, UserError
+from bailiwick_governance.errors import ApiError
 from bailiwick_governance.records.policytimes import PastEndpoint
 from bailiwick_governance.sources import clusterpolicies, policies
 
@@ -91,9 +91,9 @@ def check_call(options: CallFlags, action: str, resource: str, subject: str) -> 
     """Return what the policies decide for a call of these words and flags. Raises `UserError`."""
     _refuse_mistaken(options)
     account = arguments.service_account(subject, "--subject")
-    context = arguments.values(options.members, "--call-context")
+    context = _context(options)
     past = past_of(options)
-    when = options.now or options.at
+    when = options.at if options.now is None else options.now
     moment = time.time() if when is None else arguments.moment(when, "--at" if options.now is None else "--now")
     cluster = None if options.file or past is not None else connect(options)
     if past is not None:
@@ -103,12 +103,6 @@ def check_call(options: CallFlags, action: str, resource: str, subject: str) -> 
     else:
         snapshot, namespace = clusterpolicies.read_namespace(cluster), cluster.namespace
     name, endpoint = policies.endpoint(snapshot, namespace, options.endpoint)
-    if odd := sorted(RESERVED_CONTEXT & context.keys()):
-        raise UserError(f"--call-context: the decision point takes {odd[0]} out of the context, so no rule reads it")
-    if options.arguments and "args" in context:
-        raise UserError("--call-context args=... and --arg say the same twice: leave one out")
-    if options.arguments:
-        context["args"] = arguments.values(options.arguments, "--arg")
     uid = "" if cluster is None else _uid(cluster, account)
     asserted = endpoint.settings is not None and endpoint.settings.asserted
     call = Call(
@@ -148,6 +142,18 @@ def _refuse_mistaken(options: CallFlags) -> None:
     if options.file:
         refuse_cluster(options, "-f")
         refuse_stdin_twice(options.file)
+
+
+def _context(options: CallFlags) -> dict[str, Any]:
+    """Return the context of the call as the decision point would have it: what that takes out is refused."""
+    context = arguments.values(options.members, "--call-context")
+    if reserved := sorted(RESERVED_CONTEXT & context.keys()):
+        raise CliError(f"--call-context: {reserved[0]} is not part of a call, so no rule reads it")
+    if not options.arguments:
+        return context
+    if "args" in context:
+        raise CliError("--call-context args=... and --arg say the same twice: leave one out")
+    return context | {"args": arguments.values(options.arguments, "--arg")}
 
 
 def _resource(options: CallFlags, resource: str) -> Resource:

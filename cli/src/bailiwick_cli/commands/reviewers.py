@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bailiwick_api import times
 from bailiwick_cli import output
 from bailiwick_cli.confirmation import confirm, has_terminal
 from bailiwick_cli.errors import CliError, Exit
@@ -31,7 +30,7 @@ from bailiwick_engine.signatures.registrars import NO_REGISTRARS, Registrars, Re
 from bailiwick_engine.signatures.reviewerkeys import ReviewerKey
 from bailiwick_engine.signatures.statement import ENROL_NAMESPACE, REVIEWERS_NAMESPACE
 from bailiwick_governance.apiserver.people import who_am_i
-from bailiwick_governance.arguments import STDIN
+from bailiwick_governance.arguments import STDIN, instant
 from bailiwick_governance.display import Line, legible, talk
 from bailiwick_governance.errors import UserError
 from bailiwick_governance.lookalikes import warnings
@@ -71,8 +70,8 @@ def _my_name(options: ReviewersRequestFlags) -> str:
 
 def add(options: ReviewersAddFlags) -> int:
     """Add the keys of requests to a manifest, which is made where there is none."""
-    expires = None if options.expires is None else _moment(options.expires, "--expires")
-    after = None if options.valid_after is None else _moment(options.valid_after, "--valid-after")
+    expires = None if options.expires is None else instant(options.expires, "--expires")
+    after = None if options.valid_after is None else instant(options.valid_after, "--valid-after")
     file = Path(options.manifest)
     requests = [parse_enrolment(_read(one)) for one in options.requests or ()]
     if not requests and expires is None:
@@ -95,7 +94,7 @@ def add(options: ReviewersAddFlags) -> int:
 
 def remove(options: ReviewersRemoveFlags) -> int:
     """Remove keys from a manifest, or end them."""
-    before = None if options.valid_before is None else _moment(options.valid_before, "--valid-before")
+    before = None if options.valid_before is None else instant(options.valid_before, "--valid-before")
     manifest = _manifest_to_change(options)
     return _replace(Path(options.manifest), manifest.remove(options.keys, before))
 
@@ -234,7 +233,7 @@ def check(options: ReviewersCheckFlags) -> int:
         options.registrar_key, options.registrar_quorum, installation=options.reviewers_installation
     )
     manifest = _manifest(options.manifest)
-    now = time.time() if options.at is None else _moment(options.at, "--at")
+    now = time.time() if options.at is None else instant(options.at, "--at")
     problem = _problem(manifest, registrars, now)
     rows = list(_rows(manifest.keys.entries, manifest.keys.expires, now))
     if options.output is LogOutput.JSON:
@@ -313,13 +312,6 @@ def _replace(file: Path, manifest: ReviewersManifest) -> int:
     what = f"{signed} registrars have signed it." if signed else "No registrar has signed it yet: `reviewers sign`."
     talk(f"{file} has the serial {manifest.keys.serial}. {what}")
     return Exit.OK
-
-
-def _moment(text: str, flag: str) -> float:
-    found = times.parse_time(text if "T" in text else f"{text}T00:00:00Z")
-    if found is None:
-        raise CliError(f"{flag}: {text!r} is not a time: write it as 2027-03-01 or 2027-03-01T12:00:00Z")
-    return found.timestamp()
 
 
 def _day(seconds: float) -> str:
