@@ -25,6 +25,7 @@ from support.namespaces import Namespaces, Roles
 pytest_plugins = [
     "support.examples",
     "support.failures",
+    "support.lastwords",
     "support.lanes",
     "support.leaks",
     "support.parts",

@@ -19,7 +19,7 @@ from support.installation import MANAGER, accepted, apply
 from support.node import bailiwick, mcp
 from support.node.bailiwick import OPERATOR, WEBHOOK
 from support.node.pods import Pods, container, pod_spec, python
-from support.waits import until
+from support.waits import until, until_ok
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CRM: Final = ROOT / "examples" / "crm"
@@ -64,7 +64,7 @@ def apply_example(admin: Rest) -> None:
     apply(admin, yaml.safe_load_all((CRM / "accounts.yaml").read_text(encoding="utf-8")))
     policy = yaml.safe_load((CRM / "policy.yaml").read_text(encoding="utf-8"))
     # The API server has the decision point compile it first, once it knows by whose authority that can be asked.
-    until(lambda: admin.apply(policy, MANAGER, force=True).ok, "the policy is admitted", 60)
+    until_ok(lambda: admin.apply(policy, MANAGER, force=True), "the policy is admitted", 60)
 
 
 def test_a_pod_is_answered_by_the_decision_point_through_its_service(

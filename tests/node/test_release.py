@@ -28,7 +28,7 @@ from support.callers import Callers
 from support.installation import accepted
 from support.node.load import Load
 from support.objectstore import s3_server
-from support.waits import until
+from support.waits import until, until_ok
 
 AT_LEAST: Final = 2000
 TEAM: Final = "shop"
@@ -58,7 +58,7 @@ def release(ground: InCluster, callers: Callers) -> InCluster:
     for account in ("shop-api", "agent"):
         body = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": TEAM, "name": account}}
         accepted(callers.admin.apply(body, "tests"))
-    until(lambda: callers.admin.apply(policy("shop"), "tests").ok, "the policy is admitted", _MINUTES)
+    until_ok(lambda: callers.admin.apply(policy("shop"), "tests"), "the policy is admitted", _MINUTES)
     until(lambda: ready(callers, "shop"), "every decision point serves the policy", _MINUTES)
     return ground
 

@@ -18,7 +18,7 @@ from release.registry import Registry
 from releasemaker import imageindex
 from support.installation import accepted
 from support.node.pods import Pods, container, pod_spec
-from support.waits import until
+from support.waits import until, until_ok
 
 _PULL_SECONDS: Final = 120
 
@@ -30,7 +30,7 @@ def bed(images: dict[str, str]) -> Iterator[NodeCluster]:
     with NodeCluster() as bed:
         # The controller manager makes it a moment later, and without it there is no pod.
         account = "/api/v1/namespaces/default/serviceaccounts/default"
-        until(lambda: bed.cluster.rest().get(account).ok, "the namespace has its account")
+        until_ok(lambda: bed.cluster.rest().get(account), "the namespace has its account")
         yield bed
 
 

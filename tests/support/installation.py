@@ -4,8 +4,12 @@ Holds: what returns from here is in force, not only stored: definitions are esta
 """
 
 import datetime
+import time
 from collections.abc import Iterable
 from functools import partial
+from typing import Final
+
+from requests import codes
 
 from bailiwick_api.accounts import CANARY_GRANT, Installation
 from bailiwick_api.kinds.meta import APPROVAL_GRANTS, GROUP, VERSION
@@ -14,10 +18,11 @@ from bailiwick_api.manifests.canary import Probe
 from localcluster.rest import Answer, Rest
 from support.callers import Callers
 from support.objects import Object
-from support.waits import until
+from support.waits import until, until_ok
 
 MANAGER = "bailiwick-tests"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_TOUCHED: Final = "bailiwick-tests/touched"
 
 
 def install(callers: Callers, installation: Installation) -> None:
@@ -43,7 +48,29 @@ def await_served(admin: Rest, definition: Object) -> None:
     """Wait until objects of a definition can be listed."""
     spec = definition["spec"]
     path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
-    until(lambda: admin.get(path).ok, f"{definition['metadata']['name']} is served")
+    until_ok(lambda: admin.get(path), f"{definition['metadata']['name']} is served")
+
+
+def await_removed(admin: Rest, *names: str) -> None:
+    """Wait until definitions that were deleted are gone.
+
+    The API server deletes their objects first. Where it has just begun to serve them by other names, it may give up
+    with "storage is (re)initializing", and it may miss its own second try: the version that it has read is older than
+    that message, and a change of nothing but that condition wakes it only minutes later. Any other change does at once.
+    """
+    pending = [f"{DEFINITIONS}/{name}" for name in names]
+    since, touched = time.monotonic(), 0
+
+    def are_gone() -> object:
+        nonlocal touched
+        pending[:] = [path for path in pending if admin.get(path).status != codes.not_found]
+        if (second := int(time.monotonic() - since)) > touched:
+            touched = second
+            for path in pending:
+                admin.patch(path, {"metadata": {"annotations": {_TOUCHED: f"{second}"}}}, "merge")
+        return not pending
+
+    until(are_gone, f"{', '.join(names)} are gone")
 
 
 def await_guards(callers: Callers, installation: Installation) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from localcluster.machineload import stretch
+from localcluster.rest import Answer
 
 POLL_SECONDS: Final = 0.05
 
@@ -20,3 +21,18 @@ def until(holds: Callable[[], object], what: str, seconds: float = 30.0) -> None
             message = f"not within {seconds:g} s, each {stretch():.1f} long: {what}; last seen: {last!r}"
             raise TimeoutError(message)
         time.sleep(POLL_SECONDS)
+
+
+def until_ok(ask: Callable[[], Answer], what: str, seconds: float = 30.0) -> None:
+    """Ask until an answer is a success; the `TimeoutError` has the server's last words."""
+    answers: list[Answer] = []
+
+    def is_success() -> object:
+        answers[:] = [ask()]
+        return answers[0].ok
+
+    try:
+        until(is_success, what, seconds)
+    except TimeoutError as error:
+        message = f"{error}; {answers[0].status} {answers[0].message}"
+        raise TimeoutError(message) from None

@@ -20,7 +20,7 @@ from support.installation import DEFINITIONS, accepted
 from support.objects import Object, active_status
 from support.pdp.processes import Bailiwick
 from support.pdp.tenant import Tenant
-from support.waits import until
+from support.waits import until, until_ok
 from upgrade.world import await_proof
 
 SECOND: Final = "v1alpha2"
@@ -52,7 +52,7 @@ def store_as(admin: Rest, version: str) -> None:
     (shipped,) = (one for one in accepted(admin.get(DEFINITION))["spec"]["versions"] if one["name"] == VERSION)
     versions = [{**copy.deepcopy(shipped), "name": name, "storage": name == version} for name in (VERSION, SECOND)]
     accepted(admin.patch(DEFINITION, {"spec": {"versions": versions}}))
-    until(lambda: admin.get(f"/apis/{GROUP}/{SECOND}/{APPROVAL_GRANTS}").ok, "the second version is served", 60)
+    until_ok(lambda: admin.get(f"/apis/{GROUP}/{SECOND}/{APPROVAL_GRANTS}"), "the second version is served", 60)
 
 
 def migrate(admin: Rest, version: str) -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,9 @@ class RunningProcess:
         return tail(self.log, lines, self.log_offset)
 
 
+_spawned: Final[deque[RunningProcess]] = deque(maxlen=64)
+
+
 def spawn(
     name: str, command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
 ) -> RunningProcess:
@@ -100,7 +104,14 @@ def spawn(
             start_new_session=True,
         )
     # A child that has already ended is still there as a zombie until `poll`, but without a start time.
-    return RunningProcess(name, ProcessId.of(handle.pid) or ProcessId(handle.pid, "ended"), log, handle, offset)
+    begun = RunningProcess(name, ProcessId.of(handle.pid) or ProcessId(handle.pid, "ended"), log, handle, offset)
+    _spawned.append(begun)
+    return begun
+
+
+def spawned() -> list[RunningProcess]:
+    """Return the last processes that were started here and whose logs are still there, for the message of an error."""
+    return [one for one in _spawned if one.log.exists()]
 
 
 def stop(processes: Iterable[ProcessId], grace: float = 10.0) -> None:

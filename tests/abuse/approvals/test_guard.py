@@ -19,7 +19,7 @@ from support.objects import Object, active_status, adding_review, gated_rule, la
 from support.pdp.oftenproven import often_proven, start_operator
 from support.pdp.processes import Bailiwick, await_ready, readiness
 from support.pdp.tenant import OWNERS, RULES, STEPS, Tenant
-from support.waits import until
+from support.waits import until, until_ok
 
 # Each way of weakening the guard takes seconds to come into force; one of them stands in cluster/operator.
 pytestmark = pytest.mark.long
@@ -154,7 +154,7 @@ def test_a_request_that_was_changed_under_a_loosened_schema_serves_nobody(
     guards.loosen(REVIEW)
     change = [{"op": "replace", "path": "/spec/request/resource/id", "value": wider}]
     admin = ours.callers.admin
-    until(lambda: admin.patch(tenant.grant(name), change, "json").ok, "the definition lets it be changed", 20)
+    until_ok(lambda: admin.patch(tenant.grant(name), change, "json"), "the definition lets it be changed", 20)
     guards.restore()
     if operator == "stopped":
         refused(tenant, resource)

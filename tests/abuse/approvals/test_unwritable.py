@@ -25,7 +25,7 @@ from support.namespaces import Roles
 from support.objects import Object, gated_rule, grant
 from support.pdp.processes import Bailiwick, await_ready
 from support.pdp.tenant import RULES, STEPS, Tenant
-from support.waits import until
+from support.waits import until, until_ok
 
 pytestmark = pytest.mark.long
 
@@ -112,7 +112,7 @@ def not_valid(ours: Bailiwick, guards: Guards, body: Object) -> None:
     definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"].pop("x-kubernetes-validations", None)
     accepted(admin.replace(definition))
     change = {"status": {"counted": {"reviewer": "dave"}}}
-    until(lambda: admin.patch(body, change, "merge", "status").ok, "the definition lets it be stored")
+    until_ok(lambda: admin.patch(body, change, "merge", "status"), "the definition lets it be stored")
 
 
 def served(tenant: Tenant, resource: str) -> None:

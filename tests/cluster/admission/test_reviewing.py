@@ -22,7 +22,7 @@ from support.installation import accepted
 from support.objects import Object, changed, gated_rule, policy, rule, settings
 from support.pdp.processes import Bailiwick
 from support.pdp.tenant import Tenants
-from support.waits import until
+from support.waits import until, until_ok
 from unit.operator.cases import condition
 
 BROKEN: Final = rule(conditions=[{"name": "big", "expression": "context.count >\n  nothing.here"}])
@@ -323,5 +323,5 @@ def test_a_policy_that_takes_too_long_is_not_stored(
         assert "failed calling webhook" in answer.message
         assert "unable to return a response in the time allotted" in answer.message
         # The next one is judged all the same, once the worker is free.
-        until(lambda: admin.create(policy(namespace, "next"), dry_run=True).ok, "it goes on")
+        until_ok(lambda: admin.create(policy(namespace, "next"), dry_run=True), "it goes on")
     process.stop([boundless.process.id])

@@ -20,7 +20,7 @@ from support.commandline import PROGRAM, Ran
 from support.namespaces import Roles, rule
 from support.pdp.processes import Bailiwick
 from support.pdp.tenant import Tenant
-from support.waits import until
+from support.waits import until, until_ok
 
 Cli = Callable[..., Ran]
 
@@ -126,7 +126,7 @@ def test_every_namespace_is_for_those_who_may_see_every_namespace(
 
 def test_what_the_operator_tries_the_guards_on_is_no_approval(tenant: Tenant, pdp: Bailiwick) -> None:
     config, home = tenant.cluster.kubeconfig("admin"), pdp.installation.namespace
-    until(lambda: tenant.callers.admin.get(f"{grants_path(home)}/{CANARY_GRANT}").ok, "the canary is there")
+    until_ok(lambda: tenant.callers.admin.get(f"{grants_path(home)}/{CANARY_GRANT}"), "the canary is there")
     for more in ((), ("-A",), ("-o", "json"), ("-o", "name"), ("--to-review",)):
         ran = commandline.run("list", "-n", home, *more, kubeconfig=config)
         assert (ran.code, CANARY_GRANT in ran.out) == (0, False), ran

@@ -20,7 +20,7 @@ from support.installation import accepted
 from support.pages import blocks
 from support.receiver import Receiver
 from support.shell import Shell
-from support.waits import until
+from support.waits import until, until_ok
 
 PAGE = "how-to/notifications.md"
 KEY = "whsec_" + base64.b64encode(bytes(32)).decode()
@@ -155,7 +155,7 @@ def test_the_page_works_as_it_is_typed(
     secret = typed(making + "echo $secret", **here).stdout.splitlines()[-1]
     typed(binding)
     path = f"/api/v1/namespaces/{namespace}/secrets"
-    until(lambda: callers(installed.operator).get(f"{path}/bailiwick-notifications").ok, "the operator may read it")
+    until_ok(lambda: callers(installed.operator).get(f"{path}/bailiwick-notifications"), "the operator may read it")
     assert not callers(installed.operator).get(path).ok
     assert "audit" in typed(trying).stdout
     source = tmp_path / "receiver.py"

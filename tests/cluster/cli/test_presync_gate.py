@@ -23,7 +23,7 @@ from support.installation import accepted
 from support.objects import POLICY, Object, rule
 from support.pages import DOCS
 from support.pdp.tenant import Tenant
-from support.waits import until
+from support.waits import until_ok
 
 GATES: Final = DOCS.parent / "examples" / "gates"
 FILES: Final = {
@@ -85,7 +85,7 @@ def gate(tenant: Tenant, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
     account = tenant.callers(f"system:serviceaccount:{tenant.namespace}-gate:{gatecontainer.ACCOUNT}")
     # The API server's authorizer sees a new binding a moment after it is stored.
     for listed in (policies_path(tenant.namespace), data_path(tenant.namespace)):
-        until(lambda: account.get(listed).ok, "the account may list")  # noqa: B023 - asked at once
+        until_ok(lambda: account.get(listed), "the account may list")  # noqa: B023 - asked at once
     yield Gate(tenant, folder, programs)
     admin.delete(f"/api/v1/namespaces/{tenant.namespace}-gate")
 
@@ -156,7 +156,7 @@ def test_what_argo_cd_is_given_is_stored_by_the_account_that_it_acts_as(gate: Ga
     accepted(admin.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": writer}))
     acting = tenant.cluster.rest_as_service_account(tenant.namespace, "policy-writer")
     for hook in hooks:
-        until(lambda: acting.create(hook, dry_run=True).ok, f"{hook['kind']} is taken")  # noqa: B023
+        until_ok(lambda: acting.create(hook, dry_run=True), f"{hook['kind']} is taken")  # noqa: B023
     # The namespace takes pods of the restricted profile alone.
     template = built["Job"]["spec"]["template"]
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": gate.namespace, "name": "gate"}, **template}

@@ -17,7 +17,7 @@ from support.installation import accepted
 from support.namespaces import Namespaces
 from support.pages import DOCS
 from support.shell import Shell, succeeded
-from support.waits import until
+from support.waits import until_ok
 
 pytestmark = pytest.mark.usefixtures("installed")
 
@@ -138,7 +138,7 @@ def test_the_role_of_the_page_reads_everything(
     accepted(callers.admin.apply(role, "coverage-tests", force=True))
     accepted(callers.admin.apply(binding, "coverage-tests", force=True))
     try:
-        until(lambda: callers("grace").get("/api/v1/pods").ok, "grace may read pods")
+        until_ok(lambda: callers("grace").get("/api/v1/pods"), "grace may read pods")
         ran = run(cluster, "grace", "-n", world.crm, "-o", "json")
         assert [one["code"] for one in findings(ran)] == ["unprotected"], ran
     finally:

@@ -12,7 +12,7 @@ from support.installation import accepted
 from support.namespaces import Namespaces, Roles
 from support.objects import Object, adding_review
 from support.proxies.servers import FaultyPoint
-from support.waits import until
+from support.waits import until, until_ok
 
 pytestmark = pytest.mark.long
 
@@ -142,7 +142,7 @@ def test_an_approval_binds_what_somebody_wrote_and_nothing_that_the_api_server_a
     assert causes(server.create(own, "once", by="dave")) == ["approval_pending"]
     (grant,) = grants(server, own, "once")
     accepted(approve(server, grant))
-    until(lambda: server.create(own, "once", by="dave", dry_run=True).ok, "the approval is known")
+    until_ok(lambda: server.create(own, "once", by="dave", dry_run=True), "the approval is known")
     assert uses(server, grant) == 0
     assert causes(server.create(own, "once", by="dave", image="registry.example.com/other:1")) == ["approval_pending"]
     explicit = deployment(own, "once")
@@ -155,7 +155,7 @@ def test_a_namespace_without_the_endpoint_is_not_protected(server: AskingServer,
     bare = Namespaces(server.callers.admin).make("bare")
     Roles(server.callers.admin, bare).bind("admin", "eve")
     server.widen(bare)
-    until(lambda: server.create(bare, "free", by="eve", dry_run=True).ok, "it is let through")
+    until_ok(lambda: server.create(bare, "free", by="eve", dry_run=True), "it is let through")
     accepted(server.create(bare, "free", by="eve", image=FOREIGN))
     assert namespace != bare
 
@@ -221,7 +221,7 @@ def test_what_the_registration_cannot_tell_is_refused(server: AskingServer, name
         until(lambda: not server.create(namespace, "untold", by="dave", dry_run=True).ok, "it is felt")
         answer = server.create(namespace, "untold", by="dave")
         assert (answer.status, "no such key" in answer.message) == (403, True), answer
-    until(lambda: server.create(namespace, "untold", by="dave", dry_run=True).ok, "the registration is as before")
+    until_ok(lambda: server.create(namespace, "untold", by="dave", dry_run=True), "the registration is as before")
     raw = accepted(server.callers.admin.get(REGISTRATION))
     for wrong in ({"operator": "Unheard", "values": ["x"]}, {"operator": "In", "values": []}, {"operator": "In"}):
         expression = {"key": "kubernetes.io/metadata.name", **wrong}
@@ -274,7 +274,7 @@ def test_whatever_is_no_answer_lets_nothing_through(server: AskingServer, namesp
             assert not any(asked.all("authorization") for asked in point.asked)
     finally:
         server.start_point()
-    until(lambda: server.create(namespace, "heard-again", by="dave").ok, "it answers again")
+    until_ok(lambda: server.create(namespace, "heard-again", by="dave"), "it answers again")
 
 
 def test_nothing_is_let_through_while_nobody_answers(server: AskingServer, namespace: str) -> None:
@@ -287,4 +287,4 @@ def test_nothing_is_let_through_while_nobody_answers(server: AskingServer, names
         accepted(server.callers("dave").get(f"/api/v1/namespaces/{namespace}/pods"))
     finally:
         server.start_point()
-    until(lambda: server.create(namespace, "heard", by="dave").ok, "it answers again")
+    until_ok(lambda: server.create(namespace, "heard", by="dave"), "it answers again")

@@ -21,7 +21,7 @@ from support.precious import (
     reached,
     refused,
 )
-from support.waits import until
+from support.waits import until, until_ok
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_an_approval_of_a_deletion_is_bound_to_the_object_in_the_collection(worl
         "group": "crm-owners",
     }
     accepted(carol.patch(grant, adding_review(entry), "json"))
-    until(lambda: world.send("dave", "DELETE", one).ok, "the approval is known")
+    until_ok(lambda: world.send("dave", "DELETE", one), "the approval is known")
     assert not admin.get(f"{every}/{GATED}").ok
     assert accepted(admin.get(grant))["status"]["uses"] == 1
     accepted(admin.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}))

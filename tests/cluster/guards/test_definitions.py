@@ -31,9 +31,9 @@ from localcluster.rest import Answer, Rest
 from support.callers import Callers
 from support.guards.definitions import SECOND, OwnDefinition, other_definition, second_definition
 from support.guards.sabotage import ADMISSION, Guards, change
-from support.installation import accepted, apply, await_served, install
+from support.installation import accepted, apply, await_removed, await_served, install
 from support.objects import Object, changed
-from support.waits import until
+from support.waits import until, until_ok
 
 REFUSED: Final = f"ValidatingAdmissionPolicy '{DEFINITIONS}' with binding '{DEFINITIONS}' denied request: "
 SECOND_PATH: Final = f"{CRDS}/{SECOND}.{GROUP}"
@@ -127,10 +127,6 @@ def await_guarded(admin: Rest) -> None:
     until(lambda: REFUSED in admin.create(second_definition(), dry_run=True).message, "the guard is in force")
 
 
-def is_gone(admin: Rest, name: str) -> bool:
-    return admin.get(f"{CRDS}/{name}").status == 404
-
-
 def is_served_as(admin: Rest, name: str, short_names: list[str] | None) -> bool:
     status = accepted(admin.get(f"{CRDS}/{name}"))["status"]
     return bool(status["acceptedNames"].get("shortNames") == short_names)
@@ -158,13 +154,11 @@ class TestUpgradesAndRemoval:
             wanted = longer["spec"]["names"]["shortNames"]
             until(partial(is_served_as, admin, name, wanted), "the API server serves the longer names")
             accepted(admin.replace(changed(accepted(admin.get(f"{CRDS}/{name}")), "spec", body["spec"])))
-            # One that was deleted while the API server still took up its names was there a minute later.
             usual = accepted(admin.get(f"{CRDS}/{name}"))["spec"]["names"].get("shortNames")
             until(partial(is_served_as, admin, name, usual), "the API server serves the usual names")
-        for body in shipped_definitions():
-            accepted(admin.delete(f"{CRDS}/{body['metadata']['name']}"))
-        for body in shipped_definitions():
-            until(partial(is_gone, admin, body["metadata"]["name"]), "it is gone")
+        for name in OUR_CRDS:
+            accepted(admin.delete(f"{CRDS}/{name}"))
+        await_removed(admin, *OUR_CRDS)
         # The guard is there before the definitions, as some tools order them.
         apply(admin, shipped_definitions())
 
@@ -178,14 +172,14 @@ class TestUpgradesAndRemoval:
         later = json.loads(json.dumps(policy).replace(f"'{OUR_CRDS[0]}'", f"'{SECOND}.{GROUP}', '{OUR_CRDS[0]}'"))
         path = f"{ADMISSION}/validatingadmissionpolicies/{DEFINITIONS}"
         change(admin, path, {"validations": later["spec"]["validations"]})
-        until(lambda: admin.create(body).ok, "the later guard knows its kind")
+        until_ok(lambda: admin.create(body), "the later guard knows its kind")
         await_served(admin, body)
         # The older version does not know the kind any more, and it can still go.
         change(admin, path, {"validations": policy["spec"]["validations"]})
         longer = {"spec": {"names": {"shortNames": ["x"]}}}
         until(lambda: FOREIGN in admin.patch(SECOND_PATH, longer, dry_run=True).message, "the older guard is in force")
         accepted(admin.delete(SECOND_PATH))
-        until(partial(is_gone, admin, f"{SECOND}.{GROUP}"), "it is gone")
+        await_removed(admin, f"{SECOND}.{GROUP}")
 
 
 @pytest.mark.invariant(26)
@@ -195,7 +189,7 @@ def test_a_definition_that_led_elsewhere_before_the_guard_is_repaired_before_it_
     await_guarded(admin)
     lifted = Guards(alone, Installation())
     lifted.loosen(DEFINITIONS)
-    until(lambda: admin.create(second_definition(), dry_run=True).ok, "no guard looks at definitions", 30)
+    until_ok(lambda: admin.create(second_definition(), dry_run=True), "no guard looks at definitions", 30)
     definition = OwnDefinition(admin)
     definition.point_at_grants()
     lifted.tighten(DEFINITIONS)

@@ -29,7 +29,7 @@ from support.guards.sabotage import ADMISSION, OPENING, OTHER, Guards, change, r
 from support.installation import MANAGER, accepted, apply, await_served
 from support.keepfolder import KeepFolder
 from support.objects import changed
-from support.waits import until
+from support.waits import until, until_ok
 
 CHANGE: Final = "only who can write the API server's disk can change or delete this"
 FOREIGN: Final = "the group bailiwick.dev is reserved: no other definition than Bailiwick's can be part of it"
@@ -260,7 +260,7 @@ def test_definitions_of_other_groups_are_theirs(callers: Callers) -> None:
 
 def test_a_group_that_is_deleted_comes_back_as_the_api_servers_own(callers: Callers) -> None:
     accepted(callers.admin.delete(f"{apiroutes.PATH}/{apiroutes.GRANTS_ROUTE}"))
-    until(lambda: callers.admin.get(f"{apiroutes.PATH}/{apiroutes.GRANTS_ROUTE}").ok, "the group is there again")
+    until_ok(lambda: callers.admin.get(f"{apiroutes.PATH}/{apiroutes.GRANTS_ROUTE}"), "the group is there again")
 
 
 def test_groups_of_others_go_where_they_are_sent(callers: Callers) -> None:
@@ -369,7 +369,7 @@ class TestOnTheDisk:
     def test_an_upgrade_moves_the_file_away_and_puts_it_back(self, keep_folder: KeepFolder, callers: Callers) -> None:
         keep_folder.take_away()
         try:
-            until(lambda: self.loosens(callers).ok, "a guard can be changed", 90)
+            until_ok(lambda: self.loosens(callers), "a guard can be changed", 90)
         finally:
             keep_folder.put()
             until(lambda: CHANGE in self.loosens(callers).message, "the guards are kept again", 90)

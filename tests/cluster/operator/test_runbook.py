@@ -21,7 +21,7 @@ from support.namespaces import Roles
 from support.objects import Object, policy
 from support.pages import script
 from support.shell import Shell, succeeded
-from support.waits import until
+from support.waits import until, until_ok
 
 pytestmark = pytest.mark.long
 
@@ -178,7 +178,7 @@ class TestBreakingTheGlass:
         )
         opening, closing = (f'{patch}"replace", "path": "/webhooks/0/failurePolicy", "value": "{to}' for to in OPENED)
         succeeded(shell.run(opening))
-        until(lambda: callers.admin.create(body).ok, "a policy is stored")
+        until_ok(lambda: callers.admin.create(body), "a policy is stored")
         succeeded(shell.run(closing))
         name = body["metadata"]["name"]
         again = f"kubectl label epol {name} -n {namespace} touched=yes --overwrite"

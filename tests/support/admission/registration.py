@@ -16,7 +16,7 @@ from bailiwick_api.manifests import admission
 from localcluster.rest import Rest
 from support.installation import accepted
 from support.objects import Object, policy, rule
-from support.waits import until
+from support.waits import until, until_ok
 
 NAME: Final = "kubernetes.io/metadata.name"
 BROKEN: Final = rule(conditions=[{"name": "broken", "expression": "1 +"}])
@@ -46,4 +46,4 @@ def registered(admin: Rest, raw: Object, namespace: str) -> Iterator[None]:
         yield
     finally:
         accepted(admin.delete(raw))
-        until(lambda: admin.create(broken, dry_run=True).ok, "the registration is gone")
+        until_ok(lambda: admin.create(broken, dry_run=True), "the registration is gone")

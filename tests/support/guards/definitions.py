@@ -13,9 +13,9 @@ from bailiwick_api.manifests.definitionguard import FOREIGN
 from bailiwick_api.times import stamp
 from bailiwick_engine.approval.definitions import PATH
 from localcluster.rest import Answer, Rest
-from support.installation import accepted
+from support.installation import accepted, await_removed
 from support.objects import Object
-from support.waits import until
+from support.waits import until, until_ok
 
 SECOND: Final = "evils"
 _THIRD: Final = "thirds"
@@ -50,7 +50,7 @@ class Definitions:
 
     def await_unguarded(self) -> None:
         """Wait until nothing refuses a definition of others any more."""
-        until(lambda: self._admin.create(second_definition(), dry_run=True).ok, "no guard looks at definitions", 30)
+        until_ok(lambda: self._admin.create(second_definition(), dry_run=True), "no guard looks at definitions", 30)
 
     def await_guarded(self) -> None:
         """Wait until a definition of others is refused again."""
@@ -91,7 +91,7 @@ class Definitions:
     def second_path(self, namespace: str, name: str) -> str:
         """Return the second path of a grant; waits until it leads there."""
         path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{SECOND}/{name}"
-        until(lambda: self._admin.get(path).ok, "the grant is read by the second definition", 30)
+        until_ok(lambda: self._admin.get(path), "the grant is read by the second definition", 30)
         return path
 
     def remove_others(self) -> None:
@@ -103,7 +103,7 @@ class Definitions:
                 await_own_objects(self._admin, path)
         for path in OTHERS:
             self._admin.delete(path)
-        until(lambda: not any(self._admin.get(path).ok for path in OTHERS), "they are gone", 30)
+        await_removed(self._admin, *(path.rpartition("/")[2] for path in OTHERS))
         until(lambda: self._accepted(GRANTS_DEFINITION)["plural"] == APPROVAL_GRANTS, "grants are under their name", 30)
 
     def _accepted(self, path: str) -> Object:
@@ -169,7 +169,7 @@ class OwnDefinition:
     def path(self, namespace: str, name: str) -> str:
         """Return the second path of an object; waits until it leads there."""
         path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{ENDPOINT_DATA}/{name}"
-        until(lambda: self._admin.get(path).ok, "the object is read by the other definition", 30)
+        until_ok(lambda: self._admin.get(path), "the object is read by the other definition", 30)
         return path
 
     def remove(self) -> None:
@@ -178,7 +178,7 @@ class OwnDefinition:
             accepted(self.repair())
             await_own_objects(self._admin, self._path)
             accepted(self.delete())
-        until(lambda: self._admin.get(self._path).status == 404, "it is gone", 30)
+        await_removed(self._admin, ENDPOINT_DATA_CRD)
 
     def restore(self) -> None:
         """Have the definition of data and that of policies as they are shipped."""

@@ -19,7 +19,7 @@ from localcluster.rest import Rest
 from support.certificates import self_signed
 from support.installation import accepted
 from support.objects import Object
-from support.waits import until
+from support.waits import until_ok
 
 _AUTOMANAGED: Final = "kube-aggregator.kubernetes.io/automanaged"
 _SERVICE: Final = "elsewhere"
@@ -131,5 +131,5 @@ class Routes:
         """Delete one; the API server makes those that it needs anew, and this returns when it has."""
         self._admin.delete(f"{PATH}/{name}")
         if name == GRANTS_ROUTE:
-            until(lambda: self._admin.get(f"{PATH}/{name}").ok, f"{name} is there again")
-            until(lambda: self._admin.get(f"/apis/{API_VERSION}/approvalgrants").ok, "grants are served again")
+            until_ok(lambda: self._admin.get(f"{PATH}/{name}"), f"{name} is there again")
+            until_ok(lambda: self._admin.get(f"/apis/{API_VERSION}/approvalgrants"), "grants are served again")

@@ -14,7 +14,7 @@ from localcluster.node import images
 from localcluster.rest import Rest
 from support.installation import MANAGER, accepted
 from support.node.pods import RESTRICTED, container, pod_spec
-from support.waits import until
+from support.waits import until, until_ok
 
 WEBHOOK: Final = "bailiwick-webhook"
 OPERATOR: Final = "bailiwick-operator"
@@ -53,7 +53,7 @@ def remove(admin: Rest, installation: Installation) -> None:
 def await_proven(admin: Rest, installation: Installation) -> None:
     """Wait until the operator has proven the guards once; before that no approval counts."""
     path = f"/api/v1/namespaces/{installation.namespace}/configmaps/{GUARD_CONFIG_MAP}"
-    until(lambda: admin.get(path).ok, "the guards are proven", _ROLLOUT_SECONDS)
+    until_ok(lambda: admin.get(path), "the guards are proven", _ROLLOUT_SECONDS)
 
 
 def pods_of(admin: Rest, namespace: str, name: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from localcluster.rest import Rest
 from support.certificates import self_signed
 from support.installation import MANAGER, accepted, apply
 from support.node.pods import Pods, container, pod_spec
-from support.waits import until
+from support.waits import until, until_ok
 
 EXAMPLE: Final = Path(__file__).resolve().parents[3] / "examples" / "enforcement" / "mcp"
 NAME: Final = "mcp-gateway.shop.svc"
@@ -71,7 +71,7 @@ def start(admin: Rest, image: str, authority: str, folder: Path) -> None:
     apply(admin, _documents("accounts.yaml"))
     (policy,) = _documents("policy.yaml")
     # The API server has the decision point compile it first, once it knows by whose authority that can be asked.
-    until(lambda: admin.apply(policy, MANAGER, force=True).ok, "the policy is admitted", 60)
+    until_ok(lambda: admin.apply(policy, MANAGER, force=True), "the policy is admitted", 60)
     certificate, key = self_signed(folder, NAME)
     tls = {"tls.crt": certificate.read_text("ascii"), "tls.key": key.read_text("ascii")}
     accepted(admin.apply(_held("Secret", "shop", "mcp-gateway-tls", "stringData", tls), MANAGER, force=True))

@@ -19,7 +19,7 @@ from bailiwick_operator.reconcile.certificates import Terms
 from cluster.operator.certificates.certificates import FOREIGN, TERMS, Certificates, encoded, now
 from cluster.operator.operatorprocess import Operator
 from support.installation import MANAGER
-from support.waits import until
+from support.waits import until, until_ok
 
 pytestmark = pytest.mark.long
 
@@ -158,7 +158,7 @@ def test_what_is_published_is_put_right(edited: dict[str, str], certificates: Ce
     until(lambda: certificates.bundle() == bundle, "it is put right")
     assert certificates.body(certificates.config_map)["data"]["other"] == "stays"
     certificates.delete(certificates.config_map)
-    until(lambda: certificates.answer(certificates.config_map).ok, "it is there again")
+    until_ok(lambda: certificates.answer(certificates.config_map), "it is there again")
     assert certificates.bundle() == bundle
     assert certificates.leaf() == before
 

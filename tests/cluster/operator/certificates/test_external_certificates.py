@@ -14,7 +14,7 @@ from bailiwick_operator.certificates.issuer import CertificateIssuer
 from bailiwick_operator.reconcile.certificates import Authority, Leaf, Terms
 from cluster.operator.certificates.certificates import Certificates, configuration
 from cluster.operator.operatorprocess import Operator
-from support.waits import until
+from support.waits import until, until_ok
 
 pytestmark = pytest.mark.long
 
@@ -62,7 +62,7 @@ def test_its_authority_is_published_and_nothing_else_is_written(
     authority, leaf = issued()
     given(certificates, authority, leaf, kind)
     stored = certificates.body(certificates.serving)
-    until(lambda: certificates.answer(certificates.config_map).ok, "a ConfigMap")
+    until_ok(lambda: certificates.answer(certificates.config_map), "a ConfigMap")
     until(lambda: certificates.bundle() == authority.certificate, "it is published")
     until(lambda: certificates.ca_bundle() == authority.certificate, "the API server trusts it")
     until(lambda: report()["certificateNotAfter"] == leaf.not_after.isoformat(), "its end is told")
@@ -80,7 +80,7 @@ def test_a_key_that_stands_beside_the_authority_is_not_published(
     assert authority.key is not None
     beside = replace(authority, certificate=f"subject=pdp\n{authority.certificate}{authority.key}")
     given(certificates, beside, leaf)
-    until(lambda: certificates.answer(certificates.config_map).ok, "a ConfigMap")
+    until_ok(lambda: certificates.answer(certificates.config_map), "a ConfigMap")
     until(lambda: certificates.bundle() == authority.certificate, "the authority alone is published")
     until(lambda: certificates.ca_bundle() == authority.certificate, "the API server trusts it")
     until(lambda: report()["certificates"] == "ok", "all is well")
@@ -95,7 +95,7 @@ def test_where_cert_manager_writes_the_ca_bundle_that_is_left_to_it(
     before = certificates.apply_configuration(metadata=metadata)
     authority, leaf = issued()
     given(certificates, authority, leaf)
-    until(lambda: certificates.answer(certificates.config_map).ok, "a ConfigMap")
+    until_ok(lambda: certificates.answer(certificates.config_map), "a ConfigMap")
     until(lambda: certificates.bundle() == authority.certificate, "it is published")
     until(lambda: report()["certificates"] == "ok", "all is well")
     assert certificates.body(certificates.configuration) == before

@@ -20,7 +20,7 @@ from support.callers import Callers
 from support.installation import accepted
 from support.objects import Object
 from support.versions import SINCE_1_37
-from support.waits import until
+from support.waits import until, until_ok
 
 pytestmark = SINCE_1_37
 
@@ -143,7 +143,7 @@ def test_nobody_writes_it_who_may_not_attest(callers: Callers, installed: Instal
     accepted(callers.admin.create(binding))
     text = FOREIGN.authority(now()).certificate
     mallory = callers("mallory")
-    until(lambda: mallory.get(BUNDLES).ok, "the role is in force")
+    until_ok(lambda: mallory.get(BUNDLES), "the role is in force")
     answer = mallory.apply(body(text), "mallory", force=True)
     assert answer.status == 403
     assert "not permitted to attest for signerName" in answer.message

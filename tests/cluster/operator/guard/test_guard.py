@@ -21,7 +21,7 @@ from support.callers import Callers
 from support.guards.sabotage import Guards, record_path
 from support.installation import accepted
 from support.objects import Object, active_status, later
-from support.waits import until
+from support.waits import until, until_ok
 from unit.operator.cases import condition
 
 COUNTED = [{"reviewer": "dave"}]
@@ -46,13 +46,13 @@ def guards(callers: Callers, installed: Installation, operator: Operator) -> Ite
 
 def forged(grants: Grants, body: Object) -> Object:
     """Write a review in Dave's name as soon as no guard keeps us from it."""
-    until(lambda: grants.forge_review(body).ok, "the review guard lets a forged review through")
+    until_ok(lambda: grants.forge_review(body), "the review guard lets a forged review through")
     return grants.read(body)
 
 
 def forged_status(grants: Grants, body: Object, status: Object) -> Object:
     """Write a status as soon as no guard keeps us from it."""
-    until(lambda: grants.forge_status(body, status).ok, "the status guard lets a forged status through")
+    until_ok(lambda: grants.forge_status(body, status), "the status guard lets a forged status through")
     return grants.read(body)
 
 
@@ -139,7 +139,7 @@ class TestWhileTheOperatorRuns:
         # The guard alone would refuse it too: it takes no write by others that reviews nothing.
         guards.loosen(REVIEW)
         wider = [{"op": "replace", "path": "/spec/request/action/name", "value": "customers.delete"}]
-        until(lambda: callers.admin.patch(body, wider, "json").ok, "the definition lets the request be changed")
+        until_ok(lambda: callers.admin.patch(body, wider, "json"), "the definition lets the request be changed")
         guards.put_back()
         assert condition(grants.await_phase(body, "Lapsed")["status"], "Ready")["reason"] == "GuardUnproven"
 
@@ -170,7 +170,7 @@ class TestWhileTheOperatorRuns:
         reports = len(operator.said("the guards over grants are not proven: no grant is approved"))
         guards.loosen(name)
         (probe,) = (one for one in probes(installed, datetime.now(UTC)) if one.guard == name)
-        until(lambda: callers(installed.operator).create(probe.body, dry_run=True).ok, "the dry run passes")
+        until_ok(lambda: callers(installed.operator).create(probe.body, dry_run=True), "the dry run passes")
         said = operator.await_said("the guards over grants are not proven: no grant is approved", reports + 1)
         assert name in said[-1]["problem"]
         guards.restore()

@@ -15,7 +15,7 @@ from support.installation import accepted, apply
 from support.pdp import questions
 from support.pdp.processes import Bailiwick, await_ready, readiness
 from support.pdp.tenant import Tenant
-from support.waits import until
+from support.waits import until, until_ok
 
 pytestmark = pytest.mark.long
 
@@ -140,7 +140,7 @@ def test_without_its_guards_nothing_becomes_active_and_no_grant_is_accepted(
         added = [{"op": "add", "path": "/status/conditions/-", "value": touched}]
         admin = ours.callers.admin
         # The API server still enforces the binding for a moment.
-        until(lambda: admin.patch(tenant.grant(before), added, "json", "status").ok, "the guard is gone", 10)
+        until_ok(lambda: admin.patch(tenant.grant(before), added, "json", "status"), "the guard is gone", 10)
         # A review is written while anybody could have forged it: it never counts.
         accepted(tenant.review(waiting))
         # Nor does what anybody may now write: an active grant that nobody approved.
