@@ -162,7 +162,7 @@ async def test_what_a_rule_allows_is_run(opening: Opening, ran: Ran) -> None:
         ("refund", {"amount": 1}, -32001, "approval_required"),
         ("transfer", {"amount": 501}, -32001, "condition_false"),
         ("unruly", {}, -32001, "unmapped"),
-        ("nothing", {}, -32001, "unknown_tool"),
+        ("nothing", {}, -32001, "unmapped"),
         ("order", {"id": 13}, -32001, "policy_denied"),
         ("order", {"id": "13"}, -32602, "bad_request"),
         ("order", {"id": "013"}, -32602, "bad_request"),

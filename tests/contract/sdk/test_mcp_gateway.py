@@ -15,6 +15,7 @@ from bailiwick.testing import FakePDP
 from support.mcp.gateways import client_of, running
 from support.mcp.mcpserver import AGENT, ENDPOINT, STRANGER, served
 
+_OF_ONE_DECISION: Final = frozenset({"evaluation_id", "evaluated_at"})
 ZONES: Final = {"source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Tokyo"}
 
 
@@ -46,9 +47,11 @@ async def test_what_a_rule_allows_reaches_the_upstream(url: str) -> None:
     ("who", "name", "arguments", "reason"),
     [
         (AGENT, "get_current_time", {"timezone": "UTC"}, "no_rule"),
-        (AGENT, "wipe", {}, "unknown_tool"),
+        (AGENT, "get_current_time", {"timezone": 7}, "no_rule"),
+        (AGENT, "wipe", {}, "no_rule"),
         (AGENT, "convert_time", {**ZONES, "time": 12}, "bad_request"),
         (STRANGER, "convert_time", ZONES, "no_rule"),
+        (STRANGER, "convert_time", {**ZONES, "time": 12}, "no_rule"),
     ],
 )
 async def test_what_no_rule_allows_does_not(
@@ -58,3 +61,20 @@ async def test_what_no_rule_allows_does_not(
         with pytest.raises(MCPError) as caught:
             await client.call_tool(name, arguments)
     assert caught.value.data["reason"] == reason
+
+
+@pytest.mark.parametrize("who", [AGENT, STRANGER])
+@pytest.mark.parametrize(
+    "arguments", [{}, {"timezone": "UTC"}, {"timezone": 7}, {"timezone": "UTC", "Timezone": "UTC"}]
+)
+async def test_who_may_not_call_a_tool_cannot_tell_it_from_one_that_is_not_there(
+    url: str, who: str, arguments: dict[str, Any]
+) -> None:
+    said = []
+    async with client_of(url, who) as client:
+        for name in ("get_current_time", "set_current_time"):
+            with pytest.raises(MCPError) as caught:
+                await client.call_tool(name, arguments)
+            data = {key: value for key, value in caught.value.data.items() if key not in _OF_ONE_DECISION}
+            said.append((caught.value.code, str(caught.value), {*caught.value.data}, data))
+    assert said[0] == said[1]

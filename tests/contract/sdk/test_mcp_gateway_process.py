@@ -15,6 +15,7 @@ from typing import Any, Final
 import pytest
 import requests
 from fastmcp import FastMCP
+from mcp import MCPError
 
 from bailiwick.mcp.gateway.listener import end_well
 from bailiwick.mcp.gateway.main import main
@@ -158,9 +159,10 @@ def test_it_keeps_no_session(gateway: GatewayProcess, certificate: Path) -> None
 async def test_an_upstream_over_tls_is_believed_by_its_authority_alone(
     gateway: GatewayProcess, certificate: Path
 ) -> None:
-    # A gateway is an MCP server, and here the one behind another.
-    async with Upstream(gateway.url, ca=certificate / "tls.crt", token=lambda: token_for(AGENT))() as client:
-        assert client.is_connected()
+    # A gateway is an MCP server, and here the one behind another. That it has no decision is told over the connection.
+    with pytest.raises(MCPError, match="pdp_unavailable"):
+        async with Upstream(gateway.url, ca=certificate / "tls.crt", token=lambda: token_for(AGENT))():
+            pass
     with pytest.raises(RuntimeError, match="CERTIFICATE_VERIFY_FAILED"):
         async with Upstream(gateway.url)():
             pass

@@ -26,7 +26,7 @@ from bailiwick.mcp.gateway.upstream import Upstream, gateway
 from bailiwick.mcp.server import guard
 from bailiwick.transports.base import HttpRequest, HttpResponse
 from support.mcp.mcpserver import served
-from support.sdk.script import Script, allow, answer, deny, echoed
+from support.sdk.script import Script, allow, answer, decisions_in, deny, echoed
 
 RESPONSES: Final = "dev.bailiwick/inputResponses"
 STATE: Final = "dev.bailiwick/requestState"
@@ -328,6 +328,6 @@ def test_what_nobody_described_reaches_no_tool(kind: str, params: dict[str, Any]
     headers = {"Accept": "application/json, text/event-stream", "Authorization": "Bearer t"}
     with served(app) as base:
         text = requests.post(f"{base}/mcp", json=body, headers=headers, timeout=30).text
-    assert (f'"reason":"{reason}"' in text, len(got), len(script.bodies)) == (
+    assert (f'"reason":"{reason}"' in text, len(got), len(decisions_in(script))) == (
         (False, 1, 1) if reason is None else (True, 0, 0)
     )

@@ -133,7 +133,7 @@ async def test_only_what_a_rule_allows_is_run(opening: Opening, ran: Ran) -> Non
         "no_rule",
         "approval_required",
         "unmapped",
-        "unknown_tool",
+        "unmapped",
         "policy_denied",
         "bad_request",
     ]

@@ -17,14 +17,17 @@ from bailiwick.mcp.fastmcp import BailiwickMiddleware
 from bailiwick.mcp.gate import McpGate
 from bailiwick.mcp.server import guard
 from support.mcp.gateways import running
-from support.mcp.mcpserver import closing_of, served
+from support.mcp.mcpserver import CountedApp, closing_of, served
 from support.objects import ENDPOINT
 from support.pdp.tenant import Tenant
 
 
 @dataclass
 class Front:
-    """An MCP server that asks: its URL, and which of its tools is for what. `ran` is None where nobody can see it."""
+    """An MCP server that asks: its URL, and which of its tools is for what. `ran` is None where nobody can see it.
+
+    `upstream`: what the server behind it was asked for; None where there is none.
+    """
 
     url: str
     read: tuple[str, dict[str, Any]]
@@ -33,6 +36,7 @@ class Front:
     arguments: Callable[[int], dict[str, Any]]
     forbidden: str | None = None
     ran: list[Any] | None = field(default_factory=list)
+    upstream: list[str] | None = None
 
     def runs(self, number: int) -> int:
         """Return how often the gated tool ran with these arguments; 0 where nobody can see it."""
@@ -89,7 +93,8 @@ def gateway(tenant: Tenant, closing: ExitStack, folder: Path) -> Front:
     """The gateway as a process, before `mcp-server-time`, which knows nothing of us."""
     program = Path(sys.executable).with_name("mcp-server-time")
     bridge: FastMCP[Any] = create_proxy(StdioTransport(str(program), ["--local-timezone", "UTC"]))
-    upstream = closing.enter_context(served(bridge.http_app(path="/mcp")))
+    counted = CountedApp(bridge.http_app(path="/mcp"))
+    upstream = closing.enter_context(served(counted))
     own = folder / "own"
     own.write_text(tenant.pep, encoding="ascii")
     flags = ("--upstream", f"{upstream}/mcp", "--pdp", tenant.points[0], "--token-file", str(own))
@@ -98,4 +103,6 @@ def gateway(tenant: Tenant, closing: ExitStack, folder: Path) -> Front:
     def zones(number: int) -> dict[str, Any]:
         return {"source_timezone": "UTC", "time": f"{number:02}:30", "target_timezone": "Asia/Tokyo"}
 
-    return Front(process.url, ("get_current_time", {"timezone": "UTC"}), "convert_time", zones, ran=None)
+    return Front(
+        process.url, ("get_current_time", {"timezone": "UTC"}), "convert_time", zones, ran=None, upstream=counted.came
+    )

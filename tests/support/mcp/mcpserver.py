@@ -66,6 +66,19 @@ spec:
 """
 
 
+class CountedApp:
+    """An ASGI application, and the paths that were asked for."""
+
+    def __init__(self, app: Any) -> None:  # noqa: ANN401 - an ASGI application
+        self._app = app
+        self.came: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - of ASGI
+        if scope["type"] == "http":
+            self.came.append(scope["path"])
+        await self._app(scope, receive, send)
+
+
 @contextmanager
 def served(app: Any) -> Iterator[str]:  # noqa: ANN401 - an ASGI application
     """Serve an application; yield the base URL."""

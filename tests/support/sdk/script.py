@@ -79,6 +79,11 @@ class AsyncScript:
         self._of.close()
 
 
+def decisions_in(script: Script) -> list[Any]:
+    """Return the questions that were sent and were no dry runs."""
+    return [body for body in script.bodies if body.get("context", {}).get("dry_run") is not True]
+
+
 class Driver:
     """Drives steps as the clients do, on a clock of its own: sends take no time unless `takes` says so."""
 

@@ -21,7 +21,7 @@ from bailiwick.mcp.calls import (
 )
 from bailiwick.mcp.gate import McpGate
 from support.sdk.outcomes import UNTIL, ReportScript
-from support.sdk.script import Script, allow, answer, deny
+from support.sdk.script import Script, allow, answer, decisions_in, deny
 
 SCHEMA: Final = {"type": "object", "properties": {"amount": {"type": "integer"}, "id": {"type": "string"}}}
 REFUND: Final = McpMessage(
@@ -182,7 +182,7 @@ async def test_an_id_made_of_arguments_has_one_reading(
     of = gate(script, tools={"read": rule})
     if identifier is None:
         assert (await refusal(of, message)).data["reason"] == "ambiguous_request"
-        assert script.bodies == []
+        assert decisions_in(script) == []
     else:
         await of.admit(message)
         assert script.bodies[0]["resource"]["id"] == identifier
@@ -264,7 +264,7 @@ async def test_only_changes_of_lists_are_listened_to(wanted: object, passes: boo
 async def test_what_cannot_be_asked_about_is_denied_unasked(message: McpMessage, reason: str) -> None:
     script = Script(allow())
     assert (await refusal(gate(script), message)).data["reason"] == reason
-    assert script.sent == []
+    assert decisions_in(script) == []
 
 
 NULLABLE: Final = {"anyOf": [{"type": "string"}, {"type": "null"}]}
@@ -301,7 +301,7 @@ async def test_a_text_that_a_server_could_take_for_the_json_in_it_is_denied_unas
         assert await gate(script).admit(message)
     else:
         assert (await refusal(gate(script), message)).data["reason"] == "ambiguous_request"
-        assert script.sent == []
+        assert decisions_in(script) == []
 
 
 async def test_the_own_identity_is_for_local_messages_without_a_token_only() -> None:

@@ -6,11 +6,12 @@ from typing import Any, Final, cast
 import pytest
 from mcp import MCPError
 from mcp.server.context import ServerRequestContext
+from starlette.requests import Request
 
 from bailiwick import AsyncBailiwick
 from bailiwick.mcp.gate import McpGate
 from bailiwick.mcp.server import guard
-from support.sdk.script import Script, allow, answer
+from support.sdk.script import Script, allow, answer, deny
 
 ADD: Final = {"name": "add", "inputSchema": {"type": "object"}}
 OTHER: Final = {**ADD, "name": "other"}
@@ -20,8 +21,10 @@ CALL: Final = {"name": "add", "arguments": {}}
 class GuardedServer:
     """Serves messages behind a guard, from pages of a list of tools. `came` are the methods that were let through."""
 
-    def __init__(self, script: Script, *pages: Mapping[str, Any]) -> None:
+    def __init__(self, script: Script, *pages: Mapping[str, Any], token: str | None = None) -> None:
         self.came: list[str] = []
+        headers = [(b"authorization", f"Bearer {token}".encode())]
+        self._request = None if token is None else Request({"type": "http", "headers": headers})
         self._pages = list(pages)
         pdp = AsyncBailiwick("https://pdp.example", token=None, transport=script.asynchronous)
         self._guard = guard(McpGate(pdp, identity=lambda: "own"))
@@ -34,6 +37,7 @@ class GuardedServer:
             method=method,
             params=params,
             request_id=request_id,
+            request=self._request,
         )
         return await self._guard(context, self._serve)
 
@@ -70,6 +74,18 @@ async def test_a_tool_that_the_server_does_not_list_is_not_run(page: Mapping[str
         await serving("tools/call", CALL)
     assert caught.value.data["reason"] == "unknown_tool"
     assert serving.came == ["tools/list"] * looks
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [("tools/call", CALL), ("tools/list", None), ("resources/read", {"uri": "data://x"}), ("resources/list", None)],
+)
+async def test_nothing_is_listed_for_a_token_that_proves_nobody(method: str, params: Mapping[str, Any] | None) -> None:
+    serving = GuardedServer(Script(deny("identity_invalid")), {"tools": [ADD]}, token="stolen")
+    with pytest.raises(MCPError) as caught:
+        await serving(method, params)
+    assert caught.value.data["reason"] == "identity_invalid"
+    assert serving.came == []
 
 
 async def test_a_page_of_a_list_keeps_its_cursor() -> None:

@@ -59,8 +59,8 @@ class BailiwickMiddleware(Middleware):
     def __init__(self, gate: McpGate, *, sends_on: bool = False) -> None:
         """Remember the gate; close its client with the server's lifespan.
 
-        `sends_on`: the server is a proxy, so a call that its caller cancels may be made all the same, and no outcome of
-        it is reported.
+        `sends_on`: the server is a proxy. So a call that its caller cancels may be made all the same, and no outcome of
+        it is reported. And the server behind it hears of every message, so whoever sends one must be proven.
         """
         self._gate = gate
         self._sends_on = sends_on
@@ -109,6 +109,7 @@ class BailiwickMiddleware(Middleware):
     async def _admit(self, context: MiddlewareContext[Any]) -> tuple[McpMessage, AccessDecision | None]:
         """Ask about a message, and return it as it was asked about. Raises `McpRefusalError`."""
         message, resumption = read_resumption(_message(context))
+        await self._gate.prove(message, sent_on=self._sends_on)
         message = await _with_served_item(context, message)
         return message, await self._gate.admit(message, resumption)
 

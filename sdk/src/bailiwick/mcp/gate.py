@@ -1,9 +1,11 @@
 """`McpGate`: asks the decision point about each message of an MCP client. Knows no framework; adapters are beside it.
 
-Holds: what may pass returns, and everything else raises. The process's own identity stands only for messages that came
-over no network. A request that asks for an approval never runs; "approved" is never an allow: the repeated call is.
-A call waits for an approval only after the decision point has said that its caller's request is pending, and never
-runs in the request in which it waited: its caller repeats it, with the token of then.
+Holds: what may pass returns, and everything else raises. Nothing is looked up for a caller who is not proven, and only
+who may call a tool, or ask for an approval of it, learns whether it is there and what it takes. The process's own
+identity stands only for messages that came over no network. A request that asks for an approval never runs; "approved"
+is never an allow: the repeated call is. A call waits for an approval only after the decision point has said that its
+caller's request is pending, and never runs in the request in which it waited: its caller repeats it, with the token of
+then.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,15 +13,19 @@ from typing import Any, Final, Protocol
 
 from bailiwick.answers import MAX_CALLS
 from bailiwick.answerwatch import report_soon
-from bailiwick.call import AccessCall, Principal
+from bailiwick.call import AccessCall, AccessResource, Principal
 from bailiwick.decision import AccessDecision, Approval, Denied, text
 from bailiwick.mcp.calls import (
     APPROVAL_META,
+    CALL_TOOL,
     DENIED_CODE,
+    GET_PROMPT,
+    GUARDED,
     HARMLESS,
     HARMLESS_NOTIFICATIONS,
     LISTEN,
     LISTS,
+    OF_RESOURCES,
     REASON_META,
     McpMessage,
     McpRefusalError,
@@ -33,6 +39,7 @@ from bailiwick.mcp.calls import (
     unmapped,
 )
 from bailiwick.mcp.places import WaitingCalls, caller_of
+from bailiwick.mcp.proventokens import UNPROVEN, ProvenTokens
 from bailiwick.mcp.refusals import APPROVAL_PENDING, ApprovalGuide, approval_refusal, decision_refusal
 from bailiwick.mcp.resumption import Resumption, input_required
 from bailiwick.outcomes import CallOutcome
@@ -41,6 +48,8 @@ from bailiwick.web import Asker
 WAIT_SECONDS: Final = 50.0
 WAITING_CALLS: Final = 64
 _REASON_LENGTH: Final = 1024
+_ANY: Final = "*"
+_KINDS: Final = {CALL_TOOL: "tool", GET_PROMPT: "prompt"}
 _APPROVAL_REQUIRED: Final = "approval_required"
 _TOKEN_REQUIRED: Final = "approval_token_required"  # noqa: S105 - a reason
 # Denials of a call without arguments that its arguments may turn into an allow, or into an approval to be asked for.
@@ -105,6 +114,29 @@ class McpGate:
         self._guide = ApprovalGuide(approve_with, approve_at)
         self._meta = tuple(meta)
         self._waiting = WaitingCalls(waiting_calls, wait_seconds)
+        self._proven = ProvenTokens()
+
+    async def prove(self, message: McpMessage, *, sent_on: bool = False) -> None:
+        """Return where the server may look up what a message names, or list it. Raises `McpRefusalError`.
+
+        A token that has not come before is asked about, by a dry run of the bare method: whoever sends it is proven by
+        any answer but that it proves nobody. `sent_on`: the server behind it hears of every message.
+        """
+        guarded = LISTS[message.method][2] if message.method in LISTS else message.method
+        if guarded not in GUARDED and not sent_on:
+            return
+        token, _ = self._who(message)
+        if token is None or message.token is None or self._proven.has(token):
+            return
+        kind = "resource" if guarded in OF_RESOURCES else _KINDS.get(guarded, "server")
+        question = AccessCall(action=message.method, resource=AccessResource(kind, _ANY), token=token)
+        try:
+            decision = await self._pdp.evaluate(question, dry_run=True)
+        except ValueError as error:
+            raise bad_request(f"The request cannot be asked about: {error}.") from error
+        if not decision.available or decision.reason in UNPROVEN:
+            raise decision_refusal(decision)
+        self._proven.add(token)
 
     async def admit(self, message: McpMessage, resumption: Resumption | None = None) -> AccessDecision | None:
         """Return where a request may be served; None: it needs no decision. Raises `McpRefusalError`.
@@ -116,7 +148,13 @@ class McpGate:
         if message.method == LISTEN:
             _check_listening(message.params)
             return None
-        call = call_of(message, self._tools, self._who(message), self._meta)
+        who = self._who(message)
+        try:
+            call = call_of(message, self._tools, who, self._meta)
+        except McpRefusalError:
+            # It tells what the server has and what that takes.
+            await self._require_listed(message, who)
+            raise
         try:
             decision = await self._decide(call, message, resumption)
             if not decision.allowed:
@@ -171,6 +209,22 @@ class McpGate:
     def end_waiting(self) -> None:
         """Answer the calls that wait now, since the server ends: their clients repeat them elsewhere."""
         self._waiting.end()
+
+    async def _require_listed(self, message: McpMessage, who: tuple[str | None, Principal | None]) -> None:
+        """Return where a caller may see in a list what a message names. Raises `McpRefusalError`."""
+        found = message.params.get("uri" if message.method in OF_RESOURCES else "name")
+        if message.method not in GUARDED or not isinstance(found, str) or not found:
+            return
+        name = found if message.tool is None else message.tool.name
+        call = listed_call(message.method, name, message.tool, self._tools, who)
+        if call is None:
+            raise unmapped(f"the tool {name}")
+        try:
+            decision = await self._pdp.evaluate(call, dry_run=True)
+        except ValueError as error:
+            raise bad_request(f"The request cannot be asked about: {error}.") from error
+        if not decision.available or not _is_listed(decision):
+            raise decision_refusal(decision, self._guide)
 
     def _who(self, message: McpMessage) -> tuple[str | None, Principal | None]:
         if message.token:

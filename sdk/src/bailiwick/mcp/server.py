@@ -52,6 +52,7 @@ def guard(gate: McpGate) -> ServerMiddleware[Any]:
             return None
         try:
             message, resumption = read_resumption(_message(ctx))
+            await gate.prove(message)
             message = await _with_served_item(ctx, call_next, message)
             decision = await gate.admit(message, resumption)
             if ctx.method in GUARDED:
