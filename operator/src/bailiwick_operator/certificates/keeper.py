@@ -20,6 +20,7 @@ from typing import Any, Final
 import structlog
 
 from bailiwick_api.accounts import (
+    CA_CONFIG_MAP,
     CA_ENTRY,
     CA_SECRET,
     CERTIFICATE_ENTRY,
@@ -27,6 +28,7 @@ from bailiwick_api.accounts import (
     SERVING_SECRET,
     SIGNING_KEYS_MANIFEST,
     SIGNING_KEYS_TYPE,
+    TRUST_BUNDLE,
     VALIDATING_CONFIGURATION,
     Installation,
 )
@@ -171,12 +173,8 @@ class SelfManaged(Keeper):
 
     async def _try(self) -> _Done | None:
         stored, serving = await self._opaque(CA_SECRET), await self._opaque(SERVING_SECRET)
-        wrong: list[str] = []
-        published: PublishedBundles | None = None
-        try:
-            published = await self._publisher.read()
-        except RefusedError as error:
-            wrong.append(str(error))
+        published = await self._publisher.read()
+        wrong = [*published.unread.values()]
         found = self._observe(stored, serving, published)
         outcome = reconcile(found, self._now(), self._terms, self._make)
         wrote = False
@@ -185,16 +183,15 @@ class SelfManaged(Keeper):
                 return None
             wrote = True
             _tell(found.authorities, outcome.authorities)
-        if published is not None:
-            try:
-                wrote = await self._publisher.publish(published, outcome.bundle) or wrote
-            except RefusedError as error:
-                wrong.append(str(error))
-            if published.injected:
-                wrong.append(
-                    f"ValidatingWebhookConfiguration {VALIDATING_CONFIGURATION} has an annotation that makes"
-                    " cert-manager write its caBundle: remove the annotation, or set --tls-mode external"
-                )
+        try:
+            wrote = await self._publisher.publish(published, outcome.bundle) or wrote
+        except RefusedError as error:
+            wrong.append(str(error))
+        if published.injected:
+            wrong.append(
+                f"ValidatingWebhookConfiguration {VALIDATING_CONFIGURATION} has an annotation that makes"
+                " cert-manager write its caBundle: remove the annotation, or set --tls-mode external"
+            )
         leaf = outcome.leaf
         entries = {CERTIFICATE_ENTRY: leaf.certificate, CERTIFICATE_KEY_ENTRY: leaf.key, CA_ENTRY: outcome.bundle}
         if any(_text(serving, entry) != content for entry, content in entries.items()):
@@ -221,7 +218,7 @@ class SelfManaged(Keeper):
             )
         return secret
 
-    def _observe(self, stored: Object, serving: Object, published: PublishedBundles | None) -> ObservedCertificates:
+    def _observe(self, stored: Object, serving: Object, published: PublishedBundles) -> ObservedCertificates:
         """Return what there is, as facts; what cannot be read counts as not there, and is said once."""
         certificate, said = _text(serving, CERTIFICATE_ENTRY), []
         held: tuple[Authority, ...] = ()
@@ -243,8 +240,8 @@ class SelfManaged(Keeper):
             _LOG.warning("the stored certificates cannot be used", why=why)
         self._said = why
         asked = RotationRequest(_renewal_time(stored), _renewal_time(serving))
-        bundles = [issuer.ids(bundle) for bundle in published.bundles] if published is not None else []
-        return ObservedCertificates(held, leaf, frozenset.intersection(*bundles) if bundles else frozenset(), asked)
+        seen = frozenset.intersection(*(issuer.ids(bundle) for bundle in published.bundles))
+        return ObservedCertificates(held, leaf, seen, asked)
 
     async def _write(self, name: str, present: Object, entries: dict[str, str]) -> bool:
         """Write entries over the version that was read. Returns whether they are stored; raises `RefusedError`."""
@@ -276,14 +273,19 @@ class ExternalCertificate(Keeper):
         except UnreadableError as error:
             self.not_after = None
             wrong.append(f"the certificate in Secret {SERVING_SECRET} cannot be used: {error}")
-        bundle, wrote = _text(serving, CA_ENTRY), False
-        if bundle:
+        published, wrote = await self._publisher.read(), False
+        wrong += published.unread.values()
+        if (serving.get("data") or {}).get(CA_ENTRY):
             try:
                 # Everybody may read what is published, and some tools put the key into the same file.
-                bundle = issuer.alone(bundle)
-                wrote = await self._publisher.publish(await self._publisher.read(), bundle)
+                wrote = await self._publisher.publish(published, issuer.alone(_text(serving, CA_ENTRY)))
             except (UnreadableError, RefusedError) as error:
                 wrong.append(f"{CA_ENTRY} of Secret {SERVING_SECRET} is not published: {error}")
+        elif published.listed or published.trust_bundle:
+            wrong.append(
+                f"Secret {SERVING_SECRET} has no {CA_ENTRY}, and what was published before is still trusted: put it"
+                f" back, or delete ConfigMap {CA_CONFIG_MAP} and ClusterTrustBundle {TRUST_BUNDLE}"
+            )
         return _Done(wrote, tuple(wrong), awaited=not any((serving.get("data") or {}).values()))
 
 

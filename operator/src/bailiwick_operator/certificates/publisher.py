@@ -4,13 +4,16 @@ Holds: each is written only where it differs, ConfigMap and configuration over t
 configuration only the caBundle of our own entry is ours, under a field manager of its own, so that the manager of the
 rest of it sees no drift. A configuration that is not there is no error, since it may be installed later, and is never
 made. A ClusterTrustBundle is written only where the API serves `certificates.k8s.io/v1`, and has CA certificates alone,
-as the API server demands.
+as the API server demands. A place that cannot be read is not written, and keeps no other from being written: who reads
+those must not go on trusting an authority whose key was stolen.
 """
 
 import base64
 import binascii
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, TypeVar
 
 import structlog
 
@@ -35,7 +38,16 @@ _CONFIGURATION: Final = object_path(
 )
 _CERTIFICATES: Final = "certificates.k8s.io/v1"
 _TRUST_BUNDLE: Final = object_path(_CERTIFICATES, "clustertrustbundles", name=TRUST_BUNDLE)
+_T = TypeVar("_T")
 _INJECTED: Final = "cert-manager.io/inject-"
+
+
+class PublicPlace(StrEnum):
+    """Where callers find what they trust."""
+
+    CONFIG_MAP = "ConfigMap"
+    CONFIGURATION = "ValidatingWebhookConfiguration"
+    TRUST_BUNDLE = "ClusterTrustBundle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +60,25 @@ class PublishedBundles:
     """Whether cert-manager is configured to write the caBundle."""
     trust_bundle: str | None = None
     """The text of the ClusterTrustBundle, empty where it is not there yet; None where the API serves no such kind."""
+    unread: Mapping[PublicPlace, str] = field(default_factory=dict)
+    """Why a place could not be read, for a person."""
 
     @property
     def bundles(self) -> tuple[str, ...]:
-        """The bundles, as PEM, of every place where somebody finds one."""
-        data = (self.config_map or {}).get("data") or {}
-        found = [str(data.get(CA_ENTRY, ""))]
+        """The bundles, as PEM, of every place where somebody finds one; empty for one that could not be read."""
+        found = ["" for _ in self.unread]
+        if PublicPlace.CONFIG_MAP not in self.unread:
+            found.append(self.listed)
         if self.configuration is not None:
             found.append(_ca_bundle(self.configuration))
         if self.trust_bundle is not None:
             found.append(self.trust_bundle)
         return tuple(found)
+
+    @property
+    def listed(self) -> str:
+        """The bundle in the ConfigMap; empty where there is none."""
+        return str(((self.config_map or {}).get("data") or {}).get(CA_ENTRY, ""))
 
 
 class Publisher:
@@ -70,21 +90,30 @@ class Publisher:
         self._config_maps = object_path(CORE, "configmaps", installation.namespace)
 
     async def read(self) -> PublishedBundles:
-        """Return what is published. Raises `RefusedError`."""
-        config_map = await self._get(f"{self._config_maps}/{CA_CONFIG_MAP}")
-        configuration = await self._get(_CONFIGURATION)
+        """Return what is published, and which places could not be read."""
+        unread: dict[PublicPlace, str] = {}
+
+        async def look(place: PublicPlace, read: Awaitable[_T | None]) -> _T | None:
+            try:
+                return await read
+            except RefusedError as error:
+                unread[place] = str(error)
+                return None
+
+        config_map = await look(PublicPlace.CONFIG_MAP, self._get(f"{self._config_maps}/{CA_CONFIG_MAP}"))
+        configuration = await look(PublicPlace.CONFIGURATION, self._get(_CONFIGURATION))
+        trusted = await look(PublicPlace.TRUST_BUNDLE, self._trusted())
         injected = configuration is not None and any(
             name.startswith(_INJECTED) for name in configuration["metadata"].get("annotations") or {}
         )
-        trusted = await self._trusted()
-        return PublishedBundles(config_map, None if injected else configuration, injected, trusted)
+        return PublishedBundles(config_map, None if injected else configuration, injected, trusted, unread)
 
     async def publish(self, found: PublishedBundles, bundle: str) -> bool:
         """Write where it differs. Returns whether anything was written; raises `RefusedError`.
 
         Where somebody else wrote in between, nothing is: it is found so again.
         """
-        # Both are tried: each has readers of its own.
+        # All are tried: each has readers of its own.
         refused: list[RefusedError] = []
         written = False
         for write in (self._config_map, self._trust_bundle, self._configuration):
@@ -99,7 +128,7 @@ class Publisher:
     async def _config_map(self, found: PublishedBundles, bundle: str) -> bool:
         present = found.config_map
         data = (present or {}).get("data") or {}
-        if data.get(CA_ENTRY) == bundle:
+        if PublicPlace.CONFIG_MAP in found.unread or data.get(CA_ENTRY) == bundle:
             return False
         # Labels, annotations and other entries are other people's.
         body: Object = {
@@ -117,8 +146,14 @@ class Publisher:
 
     async def _trust_bundle(self, found: PublishedBundles, bundle: str) -> bool:
         trusted = authorities_alone(bundle)
-        if found.trust_bundle is None or not trusted or found.trust_bundle == trusted:
+        if found.trust_bundle is None or found.trust_bundle == trusted:
             return False
+        if not trusted:
+            # The API server takes none that is empty, and to delete it is not among our rights.
+            raise RefusedError(
+                f"ClusterTrustBundle {TRUST_BUNDLE} still holds what was published before, since {CA_ENTRY} has no CA"
+                f" certificate now: put one there, or run kubectl delete clustertrustbundle {TRUST_BUNDLE}"
+            )
         body: Object = {
             "apiVersion": _CERTIFICATES,
             "kind": "ClusterTrustBundle",

@@ -9,13 +9,15 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api.accounts import CA_SECRET, SERVING_SECRET, Installation
+from bailiwick_api.accounts import CA_SECRET, SERVING_SECRET, TRUST_BUNDLE, Installation
 from bailiwick_api.manifests.rbac import accounts
+from bailiwick_api.times import stamp
+from bailiwick_kube.paths import object_path
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest, UnreachableError
 from bailiwick_operator.certificates import authorities, issuer
 from bailiwick_operator.certificates.issuer import CertificateIssuer, UnreadableError
-from bailiwick_operator.certificates.keeper import ExternalCertificate, Keeper, SelfManaged
+from bailiwick_operator.certificates.keeper import RENEW_ANNOTATION, ExternalCertificate, Keeper, SelfManaged
 from bailiwick_operator.kube import OperatorClient
 from bailiwick_operator.reconcile.certificates import Terms
 from support.objects import Object
@@ -29,6 +31,7 @@ CONFIG_MAP: Final = f"{HOME}/configmaps/bailiwick-ca"
 CONFIGURATION: Final = (
     "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/bailiwick-endpointpolicies"
 )
+TRUSTED: Final = object_path("certificates.k8s.io/v1", "clustertrustbundles", name=TRUST_BUNDLE)
 TERMS: Final = Terms(frozenset({"pdp"}))
 
 
@@ -41,6 +44,8 @@ class FakeApi:
 
     def __init__(self) -> None:
         self.leading = True
+        # The path of the ClusterTrustBundle where this API server serves the kind.
+        self.served = ""
         self.client = OperatorClient(FakeTransport(self._answer), lambda: self.leading)
         self.stored: dict[str, Object] = {}
         self.revision = 0
@@ -68,8 +73,10 @@ class FakeApi:
             return refused
         if method == "GET":
             found = self.stored.get(path)
+            # Only of a kind that is served does the API server say which object it did not find.
+            missing = {"details": {"name": TRUST_BUNDLE}} if path == self.served else {}
             return (
-                ApiResponse(HTTPStatus.NOT_FOUND, {})
+                ApiResponse(HTTPStatus.NOT_FOUND, missing)
                 if found is None
                 else ApiResponse(HTTPStatus.OK, copy.deepcopy(found))
             )
@@ -77,7 +84,7 @@ class FakeApi:
         path = f"{path}/{body['metadata']['name']}" if method == "POST" else path
         self.before_write(path)
         present = self.stored.get(path, {}).get("metadata", {}).get("resourceVersion")
-        if body["metadata"].get("resourceVersion") != present:
+        if method != "PATCH" and body["metadata"].get("resourceVersion") != present:
             return ApiResponse(HTTPStatus.CONFLICT, {"message": "the object has been modified"})
         self.writes.append(path)
         self.store(path, body)
@@ -87,6 +94,13 @@ class FakeApi:
 @pytest.fixture
 def api() -> FakeApi:
     return FakeApi()
+
+
+@pytest.fixture
+def trusting(api: FakeApi) -> FakeApi:
+    """One of Kubernetes 1.37 or later."""
+    api.served = TRUSTED
+    return api
 
 
 def keeper(api: FakeApi, terms: Terms = TERMS) -> SelfManaged:
@@ -269,3 +283,104 @@ async def test_what_somebody_else_issues_is_never_written(api: FakeApi) -> None:
     await settle(keeping)
     assert (api.writes, keeping.problem) == ([CONFIG_MAP], None)
     assert {path: api.stored[path] for path in (CA, SERVING)} == {path: before[path] for path in (CA, SERVING)}
+
+
+PLACES: Final = {"ConfigMap": CONFIG_MAP, "ClusterTrustBundle": TRUSTED}
+
+
+def trusted_in(api: FakeApi, place: str) -> frozenset[str]:
+    stored = api.stored.get(PLACES[place], {})
+    texts = {"ca.crt": "", "trustBundle": "", **(stored.get("data") or {}), **(stored.get("spec") or {})}
+    return issuer.ids(f"{texts['ca.crt']}{texts['trustBundle']}")
+
+
+@pytest.mark.parametrize("unread", PLACES)
+async def test_a_place_that_cannot_be_read_keeps_a_stolen_authority_in_no_other(unread: str, trusting: FakeApi) -> None:
+    keeping = keeper(trusting)
+    await settle(keeping)
+    stolen = trusted_in(trusting, "ConfigMap")
+    assert {place: trusted_in(trusting, place) for place in PLACES} == dict.fromkeys(PLACES, stolen)
+    trusting.refuses = {("GET", PLACES[unread]): FORBIDDEN}
+    for secret in (CA, SERVING):
+        trusting.store(secret, {**trusting.stored[secret], "data": None})
+    await settle(keeping)
+    assert "cannot be read: it is forbidden" in str(keeping.problem)
+    (read,) = PLACES.keys() - {unread}
+    assert trusted_in(trusting, read) & stolen == frozenset()
+    assert trusted_in(trusting, read) == issuer.ids(trusting.text(SERVING, "ca.crt"))
+    assert trusted_in(trusting, unread) == stolen
+    trusting.refuses = {}
+    await settle(keeping)
+    assert (keeping.problem, trusted_in(trusting, unread)) == (None, trusted_in(trusting, read))
+
+
+async def test_an_authority_does_not_count_as_seen_while_a_place_cannot_be_read(trusting: FakeApi) -> None:
+    def after(days: int) -> SelfManaged:
+        later = NOW + timedelta(days=days)
+        return SelfManaged(trusting.client, Installation(), "bailiwick-webhook", TERMS, interval=10, now=lambda: later)
+
+    def issuers() -> tuple[int, str]:
+        held = authorities.read(trusting.stored[CA]["data"])
+        return len(held), issuer.read_leaf(
+            trusting.text(SERVING, "tls.crt"), trusting.text(SERVING, "tls.key"), held
+        ).issuer
+
+    await settle(keeper(trusting))
+    _, first = issuers()
+    metadata = trusting.stored[CA]["metadata"]
+    trusting.store(
+        CA,
+        {
+            **trusting.stored[CA],
+            "metadata": {**metadata, "annotations": {RENEW_ANNOTATION: stamp(NOW + timedelta(days=1))}},
+        },
+    )
+    trusting.refuses = {("GET", TRUSTED): FORBIDDEN}
+    await settle(after(2))
+    await settle(after(30))
+    assert issuers() == (2, first)
+
+
+def given(api: FakeApi, authority: bytes | None) -> None:
+    """Put a certificate of somebody else's into the Secret, with what is to be trusted."""
+    maker = CertificateIssuer("somebody", TERMS)
+    leaf = maker.leaf(maker.authority(NOW), NOW)
+    entries = {"tls.crt": leaf.certificate.encode(), "tls.key": leaf.key.encode()}
+    entries |= {} if authority is None else {"ca.crt": authority}
+    data = {name: base64.b64encode(entry).decode() for name, entry in entries.items()}
+    api.store(SERVING, {**api.stored[SERVING], "data": data})
+
+
+def without_authority() -> bytes:
+    """Return a certificate that is no CA's."""
+    maker = CertificateIssuer("somebody", TERMS)
+    return maker.leaf(maker.authority(NOW), NOW).certificate.encode()
+
+
+@pytest.mark.parametrize(
+    ("later", "words"),
+    [
+        (without_authority(), "still holds what was published before, since ca.crt has no CA certificate now"),
+        (b"0\x82\x01\xff", "ca.crt of Secret bailiwick-serving is not published: it contains no certificate"),
+        (b"nobody", "ca.crt of Secret bailiwick-serving is not published: it contains no certificate"),
+        (None, "Secret bailiwick-serving has no ca.crt, and what was published before is still trusted"),
+        (b"", "Secret bailiwick-serving has no ca.crt, and what was published before is still trusted"),
+    ],
+)
+async def test_that_an_authority_is_still_trusted_that_its_secret_no_longer_has_is_told(
+    later: bytes | None, words: str, trusting: FakeApi
+) -> None:
+    keeping = ExternalCertificate(trusting.client, Installation(), interval=10, now=lambda: NOW)
+    given(trusting, CertificateIssuer("somebody", TERMS).authority(NOW).certificate.encode())
+    await settle(keeping)
+    assert keeping.problem is None
+    given(trusting, later)
+    await settle(keeping)
+    assert words in str(keeping.problem)
+
+
+async def test_a_certificate_without_an_authority_is_in_order_where_nothing_was_published(api: FakeApi) -> None:
+    keeping = ExternalCertificate(api.client, Installation(), interval=10, now=lambda: NOW)
+    given(api, None)
+    await settle(keeping)
+    assert (keeping.problem, api.writes) == (None, [])
