@@ -7,11 +7,13 @@ from typing import Final
 import pytest
 
 from bailiwick_engine.compile import acceptance
+from bailiwick_kube.paths import revocations_path
 from support import commandline
 from support.commandline import Ran
 from support.namespaces import Roles
 from support.objects import policy, rule, settings
 from support.pdp.tenant import OWNERS, Tenant
+from support.waits import until
 
 Cli = Callable[..., Ran]
 
@@ -97,3 +99,42 @@ def test_settings_that_nobody_carries_or_two_do_are_told_and_are_no_plain_denial
     assert (ran.code, ran.out.splitlines()[0]) == (2, "deny  policy_invalid"), ran
     assert f"error: the policy one: {acceptance.conflict_message('both', ['two'])}" in ran.err
     assert "warning: the policy two: spec.rules[0].expireTime: rule read expired at" in ran.err
+
+
+@pytest.fixture
+def take_back(cli: Cli, tenant: Tenant) -> Iterator[Callable[..., str]]:
+    """Take the agent back; returns the name of the object. In the end it is given back."""
+    made: list[str] = []
+
+    def run(*flags: str) -> str:
+        ran = cli("admin", "take-back", f"sa:{tenant.namespace}/agent", "--reason", "stolen", "-o", "name", *flags)
+        assert ran.code == 0, ran
+        made.append(ran.out.strip().rpartition("/")[2])
+        return made[-1]
+
+    yield run
+    for name in made:
+        assert tenant.callers.admin.delete(revocations_path(name)).ok
+    until(lambda: tenant.ask_itself("customers.list", "given-back").decision, "the agent is given back")
+
+
+def test_a_subject_that_is_held_is_denied_as_the_decision_point_denies_it(
+    take_back: Callable[..., str], cli: Cli, tenant: Tenant
+) -> None:
+    name = take_back("--hold")
+    until(lambda: tenant.ask_itself("customers.list", "held").reason == "identity_revoked", "it is held")
+    asked = ("check", "--subject", f"sa:{tenant.namespace}/agent", "customers.list", "customer/held")
+    ran = cli("admin", *asked, "-o", "json")
+    assert (ran.code, json.loads(ran.out)["reason"]) == (1, "identity_revoked"), ran
+    assert f"note: SubjectRevocation {name} refuses every token of this subject" in ran.err
+    # Who may not read them gets the answer of the policies, and learns that it is no more than that.
+    blind = cli("carol", *asked)
+    assert (blind.code, "SubjectRevocations are ignored, because they cannot be read" in blind.err) == (0, True), blind
+
+
+def test_a_subject_whose_earlier_tokens_are_refused_is_told_and_asked_about_with_a_newer_one(
+    take_back: Callable[..., str], cli: Cli, tenant: Tenant
+) -> None:
+    name = take_back()
+    ran = cli("admin", "check", "--subject", f"sa:{tenant.namespace}/agent", "customers.list", "customer/1")
+    assert (ran.code, f"note: SubjectRevocation {name} refuses tokens issued before 20" in ran.err) == (0, True), ran

@@ -1,7 +1,7 @@
 """`check`: what the policies decide of a call, by the engine itself.
 
-Holds: there is no rule here. The call is given to `decide` as an enforcer would give it, with its subject proven; what
-only the decision point learns (workload, claims) is unknown, as the engine knows unknown.
+Holds: there is no rule here. The call is given to `decide` as an enforcer would give it, with its subject proven by a
+token of now; what only the decision point learns (workload, claims) is unknown, as the engine knows unknown.
 """
 
 import shlex
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bailiwick_api.serviceaccounts import ServiceAccountName
+from bailiwick_api.times import epoch_stamp
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.kubeconfig import connect
@@ -24,18 +25,20 @@ from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import RESERVED_CONTEXT, Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.decide import decide, find_revocation
 from bailiwick_engine.decision.explain import Explanation, explain
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.reasons import Reason
+from bailiwick_engine.revocations import NONE, Revocations, parse
 from bailiwick_governance import arguments
 from bailiwick_governance.apiserver.cluster import ClusterClient, grants_path
 from bailiwick_governance.display import talk
 from bailiwick_governance.errors import ApiError
 from bailiwick_governance.records.policytimes import PastEndpoint
 from bailiwick_governance.sources import clusterpolicies, policies
+from bailiwick_kube.paths import revocations_path
 
 # What denies is not what somebody wrote, but that it cannot be read or is not whole.
 _BROKEN: Final = {Reason.POLICY_INVALID, Reason.ENDPOINT_UNCONFIGURED}
@@ -116,7 +119,7 @@ def check_call(options: CallFlags, action: str, resource: str, subject: str) -> 
         resource=_resource(options, resource),
         context=context,
     )
-    around = Circumstances(now=moment)
+    around = Circumstances(now=moment, revocations=NONE if cluster is None else _holds(cluster, endpoint, call))
     verdict = decide(snapshot, call, () if cluster is None else _grants(cluster), around)
     why = explain(snapshot, call, around) or Explanation()
     return CallCheck(account, endpoint, call, around, verdict, why, past)
@@ -174,6 +177,32 @@ def _uid(cluster: ClusterClient, account: ServiceAccountName) -> str:
     except ApiError as error:
         talk(f"note: existing approvals are ignored, because the service account cannot be read: {error}")
         return ""
+
+
+def _holds(cluster: ClusterClient, endpoint: CompiledEndpoint, call: Call) -> Revocations:
+    """Return the revocations that refuse every token of whom they name, and tell which one is of this call.
+
+    The call is asked about as one with a token of now. So a revocation of earlier tokens does not refuse it, and is
+    only told.
+    """
+    everything, holds = Revocations(), Revocations()
+    try:
+        items, _ = cluster.list_all(revocations_path())
+    except ApiError as error:
+        talk(f"note: SubjectRevocations are ignored, because they cannot be read: {error}")
+        return holds
+    for raw in items:
+        revocation = parse(raw)
+        everything.put(revocation)
+        if revocation.hold:
+            holds.put(revocation)
+    found = find_revocation(endpoint, call, Circumstances(now=0, revocations=everything))
+    if found is not None and found.hold:
+        talk(f"note: SubjectRevocation {found.name} refuses every token of this subject, or of the enforcer")
+    elif found is not None:
+        before = epoch_stamp(found.issued_before)
+        talk(f"note: SubjectRevocation {found.name} refuses tokens issued before {before}: this is about a newer one")
+    return holds
 
 
 def _grants(cluster: ClusterClient) -> list[Grant]:
