@@ -59,3 +59,16 @@ def test_lines_that_sign_nothing_have_one_look_for_empty_lines_together(monkeypa
     found = cosigned_in(shown, [EAST_KEY])
     assert len(found.notes) == 1
     assert CountedText.looked <= 8 * len(shown)
+
+
+def test_no_run_of_base64_is_read_further_than_a_signature_is_long() -> None:
+    signed = re.compile(cosignatures.SIGNED_BY_OURS)
+    lengths = [len(found[1]) for length in range(1, 400) if (found := signed.match("A" * length)) is not None]
+    assert (len(lengths), lengths[-1]) == (128, 128)
+
+
+# For hours, where each of its characters is the beginning of a run that is read to its end.
+def test_a_name_that_is_base64_is_sought_in_base64_in_time_in_proportion_to_it() -> None:
+    named = EAST_KEY._replace(name="AAAA")
+    shown = f"{TEXT}\n{'A' * 4_000_000}\n"
+    assert cosigned_in(shown, [named]).notes == ()

@@ -20,6 +20,10 @@ _CHECKPOINT: Final = re.compile(
     r"(bailiwick/[A-Za-z0-9._-]+/[A-Za-z0-9_-]{22})\s+(?:0|[1-9][0-9]{0,18})\s+([A-Za-z0-9+/]{43}=)"
 )
 _SIGNED: Final = r"\s*([A-Za-z0-9+/]+={0,2})"
+# The signatures of our keys have 92 or 104 characters. A run that is longer than any is none, and is read no further:
+# with a name that is base64 itself, it would be read to its end from each of its characters.
+SIGNED_BY_OURS: Final = r"\s*([A-Za-z0-9+/]{1,128}+(?![A-Za-z0-9+/])={0,2})"
+"""What stands behind the name of a key of ours."""
 # A name runs to the next space, whichever dash before it or in it is taken for the one that begins the line: so of a
 # run, only its first dash and one at its end are tried, and no run is read once for each of its dashes.
 _NAMED: Final = r"(?:(?<![^\s+])[^\s+\N{EM DASH}]*\N{EM DASH}(?!\s)|\N{EM DASH}\s+)([^\s+]+)"
@@ -206,5 +210,5 @@ def _begins(shown: str) -> Iterator[_Begin]:
 
 def _signed(shown: str, name: str) -> Iterator[tuple[int, str]]:
     """Yield where a name stands before base64, and the base64. Only the name is consumed: what follows can begin so."""
-    for one in re.finditer(re.escape(name) + f"(?={_SIGNED})", shown):
+    for one in re.finditer(re.escape(name) + f"(?={SIGNED_BY_OURS})", shown):
         yield one.start(), one[1]
