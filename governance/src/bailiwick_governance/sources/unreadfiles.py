@@ -1,20 +1,26 @@
 """Files of a folder that `kubectl apply -f` reads and a decision point does not: hidden ones, and JSON.
 
 Standing: under `policies`, and the command line's `gitfiles`. Holds: none that may hold an object of ours is passed
-over in silence.
+over in silence: neither for how it is spelled nor for its size.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Final
 
 from bailiwick_api.documents.policyfiles import SUFFIXES, is_read
-from bailiwick_api.documents.positions import MAX_BYTES
+from bailiwick_api.documents.positions import MAX_STREAM_BYTES
 from bailiwick_api.kinds.meta import GROUP
 from bailiwick_governance.errors import UserError
 
 _APPLIED: Final = (*SUFFIXES, ".json")
 _REPOSITORY: Final = ".git"
+# How a text spells a name so that the name's own bytes are not in it, as kubectl reads it: by escapes of characters of
+# ASCII, by a tag for base64 (`!!binary`, or written out), or in UTF-16.
+_DISGUISE: Final = re.compile(rb"\\[ux]|\\U0{6}|!!(?:b|%62)|!<[^>\s]{0,3}[:%]|\A(?:\xfe\xff|\xff\xfe)")
+# An escaped line break divides a name in two. Scripts are full of them, so that none is a disguise by itself.
+_ESCAPED_BREAK: Final = re.compile(rb"\\(?:\r\n?|\n|\xc2\x85|\xe2\x80[\xa8\xa9])[ \t]*")
 
 
 def is_applied_alone(path: str) -> bool:
@@ -23,8 +29,16 @@ def is_applied_alone(path: str) -> bool:
 
 
 def refuse_unread(path: str, content: bytes) -> None:
-    """Raise `UserError` for a file that may hold an object of ours. With an escape, a text can spell a name anyhow."""
-    if GROUP.encode() in content or b"\\u" in content or b"\\x" in content:
+    """Raise `UserError` for a file that may hold an object of ours.
+
+    The caller needs to read at most `MAX_STREAM_BYTES` + 1 bytes.
+    """
+    if len(content) > MAX_STREAM_BYTES:
+        raise UserError(
+            f"{path} is larger than {MAX_STREAM_BYTES} bytes, too large to tell whether it holds objects of {GROUP}"
+            " that a decision point does not read: move it out of the folder, or divide it"
+        )
+    if _DISGUISE.search(content) or GROUP.encode() in _ESCAPED_BREAK.sub(b"", content):
         raise UserError(
             f"{path} may hold objects of {GROUP}, but a decision point reads only the .yaml and .yml files of a folder"
             " that are not hidden: rename it, move it out of the folder, or name the file itself"
@@ -39,7 +53,7 @@ def refuse_unread_of(root: Path) -> None:
             path = Path(folder) / name
             if is_applied_alone(path.relative_to(root).as_posix()) and path.is_file():
                 with path.open("rb") as file:
-                    refuse_unread(str(path), file.read(MAX_BYTES))
+                    refuse_unread(str(path), file.read(MAX_STREAM_BYTES + 1))
 
 
 def _is_passed_over(name: str) -> bool:
