@@ -31,7 +31,7 @@ from bailiwick_governance.arguments import STDIN, moment, moment_or_none
 from bailiwick_governance.display import talk
 from bailiwick_governance.records.derivations import LEDGER, texts_of_ledger
 from bailiwick_governance.records.logfiles import LogFiles
-from bailiwick_governance.sources.policies import files_of
+from bailiwick_governance.sources.policies import files_named
 from bailiwick_governance.sources.policytexts import add_files, read_texts
 
 VERB: Final = "replay"
@@ -47,7 +47,7 @@ def run(options: ReplayFlags) -> int:
     ReplayGate.parse(words)
     since = None if options.since is None else moment(options.since, "--since")
     _refuse(options)
-    named = [one for name in options.candidate for one in files_of(name)]
+    named = files_named(options.candidate)
     before = _files_before(options)
     contents = [file.content for _, file in (*named, *before)]
     writer = None if share is None else ShardWriter(options, share, VERB, contents)

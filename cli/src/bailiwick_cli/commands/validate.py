@@ -23,7 +23,7 @@ def run(options: ValidateFlags) -> int:
         refuse_cluster(options, "without --server, validate")
     refuse_namespace(options, "validate")
     refuse_stdin_twice(options.files)
-    found = policies.policy_set([file for name in options.files for file in policies.files_of(name)])
+    found = policies.policy_set(policies.files_named(options.files))
     if not (found.entries or found.data):
         raise CliError(f"{', '.join(options.files)}: no {KIND} found")
     problems = list(findings(found, time.time()))

@@ -10,7 +10,7 @@ from bailiwick_cli.errors import CliError
 from bailiwick_cli.offline import refuse_cluster, refuse_stdin_twice
 from bailiwick_cli.options import Flags
 from bailiwick_cli.verbs.logverbs import InForceFlags
-from bailiwick_governance.sources.policies import files_of
+from bailiwick_governance.sources.policies import files_named
 
 if TYPE_CHECKING:
     from bailiwick_governance.sources.livepolicies import LivePolicies
@@ -27,7 +27,7 @@ def read_policies(options: InForceFlags, what: str) -> tuple[list[tuple[str, Fil
     refuse_stdin_twice([*options.files, *named])
     if not options.live:
         refuse_cluster(options, f"without --live, {what}")
-        return [one for name in named for one in files_of(name)], options.namespace
+        return files_named(named), options.namespace
     live = namespace_policies(options)
     return list(live.files), live.namespace
 

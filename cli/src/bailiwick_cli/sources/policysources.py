@@ -18,7 +18,7 @@ from bailiwick_governance.display import talk
 from bailiwick_governance.records.logfiles import LogFiles
 from bailiwick_governance.records.policytimes import PastEndpoint, PolicyTimes
 from bailiwick_governance.sources import clusterpolicies, policies
-from bailiwick_governance.sources.policies import files_of
+from bailiwick_governance.sources.policies import files_named
 from bailiwick_governance.sources.policysides import RulePlaces, read_sides
 
 
@@ -53,7 +53,7 @@ def source_of(options: AskFlags) -> PolicySource:
     if options.file:
         refuse_cluster(options, "-f")
         refuse_stdin_twice(options.file)
-        _, side = read_sides([], [file for name in options.file for file in files_of(name)])
+        _, side = read_sides([], files_named(options.file))
         if not side.entries:
             raise CliError(f"{', '.join(options.file)}: no EndpointPolicy found")
         side.refuse_broken("files", "asked")

@@ -99,36 +99,45 @@ class PolicyShelf:
     def __init__(self, instead: list[str] | None, read: Callable[[str], list[tuple[str, File]]]) -> None:
         self._instead = instead
         self._read = read
-        self._known: dict[tuple[str, ...], PolicySet] = {}
+        self._known: dict[tuple[tuple[str, bool], ...], PolicySet] = {}
 
     def policies_of(self, document: PlacedDocument[PolicyTest]) -> PolicySet:
         """Return the policies of a test file. Raises `UnusableTestError`."""
-        names = tuple(self._instead) if self._instead else self._names_of(document)
+        names = tuple((name, True) for name in self._instead) if self._instead else self._names_of(document)
         if names not in self._known:
             try:
-                files = [file for name in names for file in self._read(name)]
+                files = [file for name, written in names for file in self._files(name, written=written)]
             except UserError as error:
                 raise document.wrong("policies", str(error)) from error
             self._known[names] = policies.policy_set(files)
         found = self._known[names]
         if not found.entries:
-            raise document.wrong("policies", f"there is no EndpointPolicy in {', '.join(names)}")
+            raise document.wrong("policies", f"there is no EndpointPolicy in {', '.join(name for name, _ in names)}")
         return found
 
-    def _names_of(self, document: PlacedDocument[PolicyTest]) -> tuple[str, ...]:
+    def _files(self, name: str, *, written: bool) -> list[tuple[str, File]]:
+        files = self._read(name)
+        if written:
+            policies.refuse_others(name, files)
+        return files
+
+    def _names_of(self, document: PlacedDocument[PolicyTest]) -> tuple[tuple[str, bool], ...]:
+        """Return the names, and of each whether somebody wrote it: a pattern can match folders of others."""
         if not document.read.policies:
             raise document.wrong("policies", "is required, or run the test with -f")
-        names: list[str] = []
+        names: dict[str, bool] = {}
         for index, pattern in enumerate(document.read.policies):
             if pattern == STDIN:
-                names.append(pattern)
+                names[pattern] = True
                 continue
             whole = Path(document.label).parent / pattern
             found = sorted(glob.glob(str(whole), recursive=True))  # noqa: PTH207 - a pattern may be absolute
             if not found:
                 raise document.wrong(f"policies[{index}]", f"there is no file {pattern}")
-            names += [str(Path(one).resolve().relative_to(Path.cwd())) if _under(one) else one for one in found]
-        return tuple(dict.fromkeys(names))
+            for one in found:
+                name = str(Path(one).resolve().relative_to(Path.cwd())) if _under(one) else one
+                names[name] = names.get(name, False) or one == str(whole)
+        return tuple(names.items())
 
 
 def _under(name: str) -> bool:

@@ -132,7 +132,7 @@ def claims(document: Document) -> Steps[tuple[tuple[str, Claim], ...]]:
     """Return what the policies of one document ask for, with their namespaces, in steps."""
     found: list[tuple[str, Claim]] = []
     for _, obj in objects(document):
-        metadata = obj.get("metadata") if isinstance(obj, dict) and not _foreign(obj) else None
+        metadata = obj.get("metadata") if isinstance(obj, dict) and not is_foreign(obj) else None
         if isinstance(metadata, dict):
             namespace, name = metadata.get("namespace"), metadata.get("name")
             if isinstance(namespace, str) and isinstance(name, str):
@@ -151,7 +151,7 @@ def contents(label: str, document: Document, ledger: BudgetLedger) -> Steps[Mani
     data: list[DataEntry] = []
     ignored = 0
     for path, obj in objects(document):
-        if _foreign(obj):
+        if is_foreign(obj):
             ignored += 1
         elif is_data(obj):
             data.append((yield from _Reading(label, document, path, obj).data(ledger)))
@@ -171,7 +171,7 @@ def objects(document: Document) -> Iterator[tuple[str, Any]]:
     yield "", data
 
 
-def _foreign(obj: object) -> bool:
+def is_foreign(obj: object) -> bool:
     """Tell whether an object names itself something else than a policy, in full."""
     if not isinstance(obj, dict):
         return False

@@ -13,7 +13,7 @@ from bailiwick_coverage.inventory.objects import policy
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.compile import manifests
 from bailiwick_governance.errors import UserError
-from bailiwick_governance.sources.policies import files_of
+from bailiwick_governance.sources.policies import files_named
 from bailiwick_governance.sources.policysides import PolicySide, read_sides
 
 _KIND: Final = "EndpointPolicy"
@@ -21,7 +21,7 @@ _KIND: Final = "EndpointPolicy"
 
 def read_files(names: Sequence[str], namespaces: Sequence[str]) -> ClusterFacts:
     """Read the policies of files. `namespaces` empty: those of all of them. Raises `UserError`."""
-    _, side = read_sides([], [file for name in names for file in files_of(name)])
+    _, side = read_sides([], files_named(names))
     if not side.entries:
         raise UserError(f"{', '.join(names)}: no {_KIND} found")
     side.refuse_broken("files", "examined")

@@ -4,6 +4,8 @@ Standing: beside `clusterpolicies`, which has those of the cluster. Holds: what 
 as it does there; nothing of it is left out. No client of a cluster is imported: it takes longer than most commands.
 """
 
+import os
+import stat
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -14,6 +16,7 @@ from typing import Any, Final
 from bailiwick_api.documents import policyfiles
 from bailiwick_api.documents.policyfiles import DirectoryScan, File
 from bailiwick_api.documents.positions import MAX_BYTES, MAX_STREAM_BYTES, Document
+from bailiwick_api.kinds.meta import GROUP
 from bailiwick_engine.budget.ledger import Budget, BudgetLedger, Claim
 from bailiwick_engine.compile import manifests
 from bailiwick_engine.compile.assembly import assemble
@@ -59,7 +62,7 @@ def compile_files(names: Sequence[str], namespace: str | None) -> tuple[Snapshot
 
     What is wrong is reported with its place, and with what it denies.
     """
-    found = policy_set([file for name in names for file in files_of(name)])
+    found = policy_set(files_named(names))
     if not found.entries:
         raise UserError(f"{', '.join(names)}: no {_KIND} found")
     snapshot, reports = found.assembled()
@@ -89,6 +92,16 @@ def endpoint(snapshot: Snapshot, namespace: str, wanted: str | None) -> tuple[st
     return wanted, known[wanted]
 
 
+def files_named(names: Iterable[str]) -> list[tuple[str, File]]:
+    """Return the files of all these, of which each folder has something of ours. Raises `UserError`."""
+    found: list[tuple[str, File]] = []
+    for name in names:
+        files = files_of(name)
+        refuse_others(name, files)
+        found += files
+    return found
+
+
 def files_of(name: str) -> list[tuple[str, File]]:
     """Return a file that was named, whatever its name, or the files of a folder that a decision point reads."""
     try:
@@ -99,10 +112,39 @@ def files_of(name: str) -> list[tuple[str, File]]:
         if Path(name).is_dir():
             refuse_unread_of(Path(name))
             return list(DirectoryScan(Path(name)).look().items())
-        with Path(name).open("rb") as file:
-            return [(name, policyfiles.policy_file(file.read(MAX_BYTES + 1)))]
+        return [(name, policyfiles.policy_file(_content(name)))]
     except OSError as error:
         raise UserError(f"{name} cannot be read: {error.strerror or error}") from error
+
+
+def refuse_others(name: str, files: Sequence[tuple[str, File]]) -> None:
+    """Raise `UserError` for a folder with nothing of ours in its files: another one may have been meant."""
+    if name != STDIN and Path(name).is_dir() and not _has_ours([file for _, file in files]):
+        raise UserError(f"{name}: no {_KIND} found")
+
+
+def _content(name: str) -> bytes:
+    """Return at most as much of a file as shows that it is too large. Raises `OSError`."""
+    # Do not wait for a writer of a pipe. One that there is, as of `<(…)`, is waited for to the end.
+    descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        begin = b""
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            try:
+                if not (begin := os.read(descriptor, MAX_BYTES + 1)):
+                    raise UserError(f"{name} cannot be read: it is a pipe without a writer")
+            except BlockingIOError:
+                pass
+        os.set_blocking(descriptor, True)
+        return begin + file.read(MAX_BYTES + 1 - len(begin))
+
+
+def _has_ours(files: Sequence[File]) -> bool:
+    """Tell whether one of the files is not plainly of others. Most name the group, which shows without parsing."""
+    if any(file.unreadable is not None or GROUP.encode() in file.content for file in files):
+        return True
+    documents = (document for file in files for document in manifests.parse(file.content))
+    return any(not manifests.is_foreign(found) for document in documents for _, found in manifests.objects(document))
 
 
 def policy_set(files: Iterable[tuple[str, File]]) -> PolicySet:

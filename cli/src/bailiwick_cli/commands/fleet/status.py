@@ -25,7 +25,7 @@ from bailiwick_governance.fleet.judging import FleetCheckCode
 from bailiwick_governance.fleet.reading import ClusterReading, ClusterUnansweredError, read_cluster
 from bailiwick_governance.fleet.report import FleetReport, fleet_report, refuse_empty_namespace
 from bailiwick_governance.health.evidencefacts import HealthTone
-from bailiwick_governance.sources.policies import files_of
+from bailiwick_governance.sources.policies import files_named
 
 Files = Sequence[tuple[str, File]]
 
@@ -72,7 +72,7 @@ def _against(named: Sequence[str], namespace: str | None) -> Mapping[str, Files]
     for one in named:
         cluster, equals, path = one.partition("=")
         cluster, path = (cluster, path) if equals else ("", one)
-        found.setdefault(cluster, []).extend(files_of(path))
+        found.setdefault(cluster, []).extend(files_named([path]))
     for cluster, files in found.items():
         refuse_unusable(files, f"--against {cluster}".strip(), namespace)
     return found
