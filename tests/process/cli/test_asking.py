@@ -54,6 +54,10 @@ def who(*arguments: str) -> tuple[str, ...]:
     return ("who-can", "customers.list", "--on", "customer/42", *arguments)
 
 
+def explain_call(*arguments: str) -> tuple[str, ...]:
+    return ("explain", "customers.list", "customer/42", "--subject", AGENT, *arguments)
+
+
 @pytest.mark.parametrize(
     ("rules", "code", "verdicts"),
     [
@@ -164,6 +168,9 @@ def test_what_was_not_looked_at_is_no_answer(ask: Ask, words: tuple[str, ...]) -
         (("what-can", "user:carol"), "write it as user:ISSUER/NAME"),
         (("what-can", AGENT, "--member-of", "staff"), "--member-of is for"),
         (("explain", "customers.list", "--subject", AGENT), "explain ACTION TYPE/ID"),
+        (explain_call("--policies", "policies"), "for a call by the policies of files, set -f instead"),
+        (explain_call("--policies", "ledger"), "for a call by the policies of files, set -f instead"),
+        (explain_call("--item", "0"), "--item chooses from a batch on record"),
         (("explain", "some-id"), "name the log files"),
         (("explain", "some-id", "a.log", "--arg", "a=1"), "--arg describes a call"),
         (("explain", "some-id", "a.log", "--now", "24h"), "--now describes a call"),

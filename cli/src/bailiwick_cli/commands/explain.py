@@ -23,7 +23,7 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_evidence.derive.derivation import DerivationClass
 from bailiwick_evidence.derive.derive import Retrace
 from bailiwick_governance.display import talk
-from bailiwick_governance.records.derivations import RecordDerivation, record_of
+from bailiwick_governance.records.derivations import LEDGER, RecordDerivation, record_of
 from bailiwick_governance.records.logfiles import LogFiles
 from bailiwick_governance.views.nearview import NearView
 from bailiwick_governance.views.recordview import record_lines, sentence
@@ -39,6 +39,10 @@ def run(options: ExplainFlags) -> int:
 def _explain_call(options: ExplainFlags) -> int:
     if len(options.words) != _WORDS:
         raise CliError("with --subject, name one call: explain ACTION TYPE/ID")
+    if options.policies is not None:
+        raise CliError("--policies has what decided a record: for a call by the policies of files, set -f instead")
+    if options.item is not None:
+        raise CliError("--item chooses from a batch on record, and --subject describes one call: leave one out")
     action, resource = options.words
     found = check.check_call(options, action, resource, options.subject or "")
     near = NearView(found.endpoint, found.call, found.around.now, found.explanation)
@@ -69,7 +73,7 @@ def _explain_record(options: ExplainFlags) -> int:
     ):
         if value:
             raise CliError(f"{flag} describes a call, and a record holds its own; to explain a call, set --subject")
-    found = record_of(wanted, options.item, LogFiles(files), options.policies)
+    found = record_of(wanted, options.item, LogFiles(files), options.policies or LEDGER)
     near = None if found.retrace is None else NearView.from_retrace(found.retrace)
     if found.found is not None and found.found.kind is DerivationClass.CONTRADICTED:
         talk(f"error: its own policies do not reproduce this record, so nothing explains it: {found.why}")

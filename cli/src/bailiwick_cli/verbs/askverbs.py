@@ -182,12 +182,13 @@ class ExplainFlags(CallFlags):
     ]
     subject: Annotated[str | None, _SUBJECT] = None
     policies: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--policies",
             metavar="FILE|ledger",
-            help="The policies of that time: a file or folder, or the ledger of the operator in the log files.",
+            help="The policies that decided a record: of a file or folder, or of the operator's ledger in the log files"
+            " (the default).",
         ),
-    ] = "ledger"
+    ] = None
     item: Annotated[int | None, typer.Option("--item", metavar="N", help="The item of a batch, from 0.")] = None
     output: Annotated[LogOutput, typer.Option("--output", "-o", help="Output format.")] = LogOutput.TABLE
