@@ -10,7 +10,7 @@ from bailiwick_api import times
 from bailiwick_cli import output
 from bailiwick_cli.auditreport.callsections import LABELS
 from bailiwick_cli.auditreport.figures.periodtally import OUTCOMES, REQUESTS, USES
-from bailiwick_cli.auditreport.figures.reportedcall import CallReview
+from bailiwick_cli.auditreport.figures.reportedcall import CallReviews
 from bailiwick_cli.auditreport.figures.toprows import CountedRow, TopList
 from bailiwick_cli.auditreport.report import AuditReport
 from bailiwick_cli.options import Output
@@ -61,7 +61,7 @@ def document(report: AuditReport) -> str:
                     "resource": row.key.resource,
                     "endpoint": row.key.endpoint,
                     "rule": row.key.rule,
-                    "reviews": _reviews(row.key.reviews),
+                    **_reviews(row.key.reviews),
                     **_count(row),
                 }
                 for row in uses.rows
@@ -83,7 +83,7 @@ def document(report: AuditReport) -> str:
                     "resource": one.resource,
                     "ended": times.epoch_stamp(one.ended),
                     "uses": one.uses,
-                    "reviews": _reviews(one.reviews),
+                    **_reviews(one.reviews),
                 }
                 for one in report.ended[: report.top]
             ],
@@ -142,5 +142,6 @@ def _count(row: CountedRow[Any]) -> dict[str, Any]:
     return {"count": row.count, "partial": row.partial, "first": first, "last": last}
 
 
-def _reviews(reviews: Iterable[CallReview]) -> list[dict[str, str]]:
-    return [{"reviewer": one.reviewer, "step": one.step, "decision": one.decision} for one in reviews]
+def _reviews(reviews: CallReviews) -> dict[str, Any]:
+    listed = [{"reviewer": one.reviewer, "step": one.step, "decision": one.decision} for one in reviews.listed]
+    return {"reviews": listed, "moreReviews": reviews.more}

@@ -152,8 +152,8 @@ class AuditReport:
     def reviewers(self) -> list[ReviewerFigures]:
         """Who reviewed, the busiest first. A review counts once, in however many lines it stands."""
         reviews: dict[str, set[tuple[str, CallReview]]] = {}
-        reviewed = [(row.key.approval + row.key.uid, row.key.reviews) for row in self.tally.uses.rows()]
-        reviewed += [(grant.approval + grant.uid, grant.reviews) for grant in self.ended]
+        reviewed = [(row.key.approval + row.key.uid, row.key.reviews.listed) for row in self.tally.uses.rows()]
+        reviewed += [(grant.approval + grant.uid, grant.reviews.listed) for grant in self.ended]
         for approval, listed in reviewed:
             for review in listed:
                 reviews.setdefault(review.reviewer, set()).add((approval, review))

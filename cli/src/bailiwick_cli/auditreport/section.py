@@ -4,12 +4,12 @@ Standing: under everything that says what stands in a section. Holds: data only.
 it reads as another text; what a table leaves out is counted below it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bailiwick_api import times
-from bailiwick_cli.auditreport.figures.reportedcall import CallReview
+from bailiwick_cli.auditreport.figures.reportedcall import CallReviews
 from bailiwick_cli.auditreport.figures.toprows import CountedRow, TopList
 from bailiwick_governance.display import counted, quote
 from bailiwick_governance.lookalikes import warnings
@@ -59,13 +59,14 @@ def parties_cell(parties: Sequence[str]) -> str:
     return " through ".join(cell(one) for one in parties)
 
 
-def reviews_cell(reviews: Iterable[CallReview]) -> str:
-    """Return who reviewed, each with the step; a denial is named as one."""
+def reviews_cell(reviews: CallReviews) -> str:
+    """Return who reviewed, each with the step; a denial is named as one, and what is left out is counted."""
     listed = [
         f"{cell(one.reviewer)} ({cell(one.step)}{'' if one.decision == 'Approve' else f': {cell(one.decision)}'})"
-        for one in reviews
+        for one in reviews.listed
     ]
-    return ", ".join(listed) or NONE
+    rest = f" and {reviews.more:,} more" if reviews.more else ""
+    return (", ".join(listed) or NONE) + rest
 
 
 def count_cell(row: CountedRow[Any]) -> str:

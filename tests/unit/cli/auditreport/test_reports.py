@@ -63,7 +63,7 @@ def test_a_call_by_an_approval_names_who_what_rule_and_reviewer() -> None:
     assert row.key.approval == "crm/agr-1"
     assert row.key.parties == ("crm-agent", "copilot")
     assert (row.key.action, row.key.resource, row.key.rule) == ("customers.export", "customer/42", "crm/export")
-    assert [review.reviewer for review in row.key.reviews] == ["carol"]
+    assert [review.reviewer for review in row.key.reviews.listed] == ["carol"]
     (rule,) = report.tally.rules.top(9).rows
     assert (rule.count, rule.key.kind) == (1, "customer")
     assert "crm-agent through copilot" in markdown(report)
@@ -77,6 +77,23 @@ def test_who_reviewed_counts_a_review_once_and_one_that_did_not_count_never() ->
     report = report_of([b"".join(log.lines), b"".join(ledger.lines)], [log.checkpoint(), ledger.checkpoint()])
     assert [(one.reviewer, one.approved, one.denied, one.approvals) for one in report.reviewers] == [("carol", 1, 1, 2)]
     assert report.phases == {"Denied": 1, "Consumed": 1}
+
+
+@pytest.mark.parametrize(("reviews", "more"), [(20, 0), (23, 3)], ids=["as many as there can be", "more"])
+def test_all_reviewers_of_an_approval_are_named_and_those_of_a_forged_line_are_counted(reviews: int, more: int) -> None:
+    people = [f"person-{number:02}" for number in range(reviews)]
+    given = [{"reviewer": person, "step": "owner", "decision": "Approve"} for person in people]
+    log, ledger = one_log(CALL | {"grant": GRANT | {"reviews": given}}), ProcessLog(4, component="operator")
+    ledger.add(kind="grant", **ENDED | {"phase": "Consumed", "counted": people, "reviews": given})
+    report = report_of([b"".join(log.lines), b"".join(ledger.lines)], [log.checkpoint(), ledger.checkpoint()])
+    named = people[:20]
+    assert [one.reviewer for one in report.reviewers] == named
+    said = json.loads(document(report))
+    for (row,) in (said["uses"]["rows"], said["ended"]["rows"]):
+        assert ([one["reviewer"] for one in row["reviews"]], row["moreReviews"]) == (named, more)
+    listed = ", ".join(f"{person} (owner)" for person in named)
+    for text in (markdown(report), page(report)):
+        assert [text.count(listed), text.count(f"{listed} and {more} more")] == [2, 2 if more else 0]
 
 
 def test_a_dry_run_and_what_has_no_time_did_nothing_in_the_period() -> None:

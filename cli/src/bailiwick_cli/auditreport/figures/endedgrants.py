@@ -9,7 +9,7 @@ from typing import Any
 
 from bailiwick_api.times import parse_time
 from bailiwick_cli.auditreport.figures.period import ReportPeriod
-from bailiwick_cli.auditreport.figures.reportedcall import CallReview, cut, reviews_of
+from bailiwick_cli.auditreport.figures.reportedcall import CallReviews, cut, reviews_of
 from bailiwick_governance.records.listedrecords import member_of, text_of
 
 
@@ -25,7 +25,7 @@ class GrantEnd:
     resource: str
     ended: float
     uses: int
-    reviews: tuple[CallReview, ...]
+    reviews: CallReviews
 
 
 def ended_grants(ledger: Iterable[Mapping[str, Any]], period: ReportPeriod) -> Iterator[GrantEnd]:

@@ -16,6 +16,8 @@ BY_RULE: Final = "allowed by a rule"
 BY_APPROVAL: Final = "allowed with an approval"
 _LONGEST: Final = 160
 _MOST_PARTIES: Final = 8
+_MOST_REVIEWS: Final = 20
+"""So many a grant can hold; only a line that no process of ours writes has more."""
 
 
 class CallReview(NamedTuple):
@@ -24,6 +26,13 @@ class CallReview(NamedTuple):
     reviewer: str
     step: str
     decision: str
+
+
+class CallReviews(NamedTuple):
+    """The reviews of an approval. `more`: how many others the line has."""
+
+    listed: tuple[CallReview, ...]
+    more: int
 
 
 class ReportedUse(NamedTuple):
@@ -36,7 +45,7 @@ class ReportedUse(NamedTuple):
     resource: str
     endpoint: str
     rule: str
-    reviews: tuple[CallReview, ...]
+    reviews: CallReviews
 
 
 class RuleAllowance(NamedTuple):
@@ -103,15 +112,15 @@ class AuditedCall:
         return CallRefusal(self.reason, self.parties, self.action, self.kind, self.endpoint)
 
 
-def reviews_of(listed: object, counted: frozenset[str] | None = None) -> tuple[CallReview, ...]:
+def reviews_of(listed: object, counted: frozenset[str] | None = None) -> CallReviews:
     """Return the reviews of a list; of approvals only those by reviewers who are `counted`, if that is not None."""
     every = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
-    made = [
+    made = sorted(
         CallReview(cut(member_of(one, "reviewer")), cut(member_of(one, "step")), _decision(one))
         for one in every
         if counted is None or one.get("decision") != "Approve" or text_of(one.get("reviewer")) in counted
-    ]
-    return tuple(sorted(made))[:_MOST_PARTIES]
+    )
+    return CallReviews(tuple(made[:_MOST_REVIEWS]), max(0, len(made) - _MOST_REVIEWS))
 
 
 def _decision(review: Mapping[str, Any]) -> str:
