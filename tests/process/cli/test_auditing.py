@@ -166,7 +166,7 @@ def test_as_many_witnesses_must_agree_as_the_quorum_says(folder: Path) -> None:
         (["{a}", "--checkpoints", "{key}", "--witness-key", "{key}"], "no checkpoint found"),
         (["{a}", "--witness-key", "bailiwick+00000000+AAAA"], "not a key of signed notes"),
         (["{a}", "--witness-key", "{process}"], "is not one of a witness"),
-        (["{a}", "--since", "yesterday"], "--since: 'yesterday' is not a duration"),
+        (["{a}", "--since", "yesterday"], "--since: 'yesterday' is not a time"),
         (["{a}", "--policies", "{a}"], "no EndpointPolicy found"),
     ],
 )

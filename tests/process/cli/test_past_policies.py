@@ -175,7 +175,7 @@ def test_another_version_and_a_lost_opening_are_told(tmp_path: Path) -> None:
         (("--log", "a.log"), "set --at to it"),
         (("--at", "2026-03-05", "--log", "a.log", "-f", "b.yaml"), "remove -f"),
         (("--at", "2026-03-05", "--log", "a.log", "--context", "c"), "remove --context"),
-        (("--at", "yesterday", "--log", "/dev/null"), "'yesterday' is not a duration"),
+        (("--at", "yesterday", "--log", "/dev/null"), "'yesterday' is not a time"),
         (("--at", "2026-03-05", "--log", "/nowhere"), "/nowhere cannot be read"),
     ],
 )
