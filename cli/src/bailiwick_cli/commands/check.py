@@ -180,10 +180,10 @@ def _uid(cluster: ClusterClient, account: ServiceAccountName) -> str:
 
 
 def _holds(cluster: ClusterClient, endpoint: CompiledEndpoint, call: Call) -> Revocations:
-    """Return the revocations that refuse every token of whom they name, and tell which one is of this call.
+    """Return the revocations that refuse every token of their subject, and name the one that is of this call.
 
     The call is asked about as one with a token of now. So a revocation of earlier tokens does not refuse it, and is
-    only told.
+    only reported.
     """
     everything, holds = Revocations(), Revocations()
     try:

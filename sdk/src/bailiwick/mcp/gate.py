@@ -119,8 +119,8 @@ class McpGate:
     async def prove(self, message: McpMessage, *, sent_on: bool = False) -> None:
         """Return where the server may look up what a message names, or list it. Raises `McpRefusalError`.
 
-        A token that has not come before is asked about, by a dry run of the bare method: whoever sends it is proven by
-        any answer but that it proves nobody. `sent_on`: the server behind it hears of every message.
+        A token that has not come before is asked about, by a dry run of the bare method. Its sender is proven by any
+        answer but that it proves no caller. `sent_on`: the server behind it hears of every message.
         """
         guarded = LISTS[message.method][2] if message.method in LISTS else message.method
         if guarded not in GUARDED and not sent_on:

@@ -22,7 +22,7 @@ UNPROVEN: Final = frozenset(
         "token_lifetime_exceeded",
     }
 )
-"""Reasons of denials that say of a token that it proves nobody, or not now (docs/reference/reasons.md)."""
+"""Reasons of denials that say of a token that it proves no caller, or not now (docs/reference/reasons.md)."""
 
 _MOST: Final = 4096
 
