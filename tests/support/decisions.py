@@ -73,5 +73,5 @@ def ledger_of(policies: Iterable[Object], number: int = 4) -> ProcessLog:
 
 def written(path: Path, *logs: ProcessLog) -> Path:
     """Write logs into one file."""
-    path.write_bytes(b"".join(line for log in logs for line in log.lines))
+    path.write_bytes(b"".join(line for log in logs for line in log.stream))
     return path

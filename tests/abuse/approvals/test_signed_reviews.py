@@ -18,7 +18,8 @@ import pytest
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, REVIEWERS_CONFIG_MAP, REVIEWERS_SERIAL_ENTRY
 from bailiwick_engine.signatures.registrars import Registrars, parse_registrars
 from bailiwick_engine.signatures.sshsig import write_signature
-from bailiwick_evidence.audit.lines import LineReader
+from bailiwick_evidence.audit.claims import WitnessBook
+from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.audit.reviewfold import ReviewCode, ReviewFold, ReviewReport
 from localcluster.people import ADMIN
 from localcluster.rest import Answer, Rest
@@ -409,7 +410,7 @@ def test_the_logs_prove_each_signature_by_the_registrars_public_key_alone(
 
 
 def fold(lines: list[bytes], registrar: KeyFile) -> ReviewReport:
-    reader, found = LineReader(), ReviewFold(Registrars(parse_registrars(registrar.line), 1, None))
-    for line in [*reader.feed(b"\n".join(lines) + b"\n"), *reader.end()]:
+    audit, found = LogAudit(WitnessBook(())), ReviewFold(Registrars(parse_registrars(registrar.line), 1, None))
+    for line in [*audit.feed(b"\n".join(lines) + b"\n"), *audit.end()]:
         found.add(line)
     return found.report({})

@@ -12,12 +12,14 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from bailiwick_cli.commands import replay, unused
 from bailiwick_cli.commands.audit import verify
 from bailiwick_cli.options import LogOutput, ReportOutput
 from bailiwick_cli.verbs.auditverbs import VerifyFlags
 from bailiwick_cli.verbs.logverbs import ReplayFlags, ReplayOutput, UnusedFlags
+from bailiwick_engine.call import Resource
 from bailiwick_evidence.audit.chainshares import ChainOutline, ChainShare
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.derive.versions import engine_versions
@@ -111,8 +113,12 @@ def processes(chance: random.Random) -> list[list[bytes]]:
             versions["engine"] = "0.0.1"
         log = ProcessLog(number, **versions)
         calls = crm_calls(chance.choices(ACTIONS, k=chance.randrange(1, 12)))
+        if chance.random() < 0.3:
+            # Its record is too long for an entry of a log.
+            place = chance.randrange(len(calls))
+            calls[place] = replace(calls[place], resource=Resource("customer", str(number) * 40_000))
         decided([STANDS], calls, log=log, began=1_772_700_000.0 + chance.randrange(80) * 86_400, every=3_600.0)
-        found.append(log.close().lines if chance.random() < 0.5 else log.lines)
+        found.append(log.close().stream if chance.random() < 0.5 else log.stream)
     return found
 
 

@@ -1,5 +1,6 @@
 """Logs as a process writes them, and what a witness says of them, without a process and without a witness."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +13,7 @@ from bailiwick_evidence.audit.claims import ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_evidence.audit.leaves import LeafTable
 from bailiwick_evidence.audit.logaudit import LogAudit
-from bailiwick_evidence.chain import ChainWriter, chain_id
+from bailiwick_evidence.chain import MOST_BYTES, ChainWriter, chain_id
 from bailiwick_evidence.chainentry import witness_name
 from bailiwick_evidence.checkpoint import Checkpoint, origin
 from bailiwick_evidence.merkle import leaf_hash, root
@@ -20,6 +21,8 @@ from bailiwick_evidence.note import SignatureType, VerifierKey, cosign_note, sig
 
 INSTALLATION: Final = "5a1e"
 BEGAN: Final = 1_700_000_000
+MOST_DATA: Final = MOST_BYTES - 128
+"""So long a line with its newline may be before it has its place in the chain."""
 WITNESS_NAME: Final = f"bailiwick/{INSTALLATION}/witness"
 _NOTE: Final = re.compile(r"(?:[^\n]+\n)+\n(?:\N{EM DASH} [^\n]+\n?)+")
 
@@ -43,13 +46,21 @@ def written(members: dict[str, Any]) -> bytes:
     return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
+def hash_members(line: bytes) -> dict[str, Any]:
+    """Return what a chain has of a line, with its newline, that is too long for an entry."""
+    return {"sha256": hashlib.sha256(line[:-1]).hexdigest(), "bytes": len(line) - 1}
+
+
 def moment(seconds: float) -> str:
     """Return the time so many seconds after the beginning."""
     return datetime.fromtimestamp(BEGAN + seconds, UTC).isoformat(timespec="milliseconds")
 
 
 class ProcessLog:
-    """The log of one process: an opening line and what is added, each line with its newline."""
+    """The log of one process: an opening line and what is added, each line with its newline.
+
+    `lines` are those of its chain. Of what is too long for an entry they have the hash; `long`: the line, by number.
+    """
 
     def __init__(
         self, number: int = 2, *, seconds: float = 0, installation: str = INSTALLATION, **opening: object
@@ -60,6 +71,7 @@ class ProcessLog:
         self.origin = origin(installation, self.id)
         self._witness = witness_name(installation)
         self.lines: list[bytes] = []
+        self.long: dict[int, bytes] = {}
         self._seconds = seconds
         vkey = str(verifier_key(self.origin, SignatureType.ED25519, self.key))
         self.add(
@@ -70,7 +82,16 @@ class ProcessLog:
         """Write a line, a second after the one before."""
         told = {"time": moment(self._seconds), "kind": kind, **members}
         self._seconds += 1
-        self.lines.append(self.writer.append(written(told)))
+        line = written(told)
+        if len(line) > MOST_DATA:
+            self.long[len(self.lines)] = line
+            line = written({"time": told["time"], "kind": "hash", **hash_members(line)})
+        self.lines.append(self.writer.append(line))
+
+    @property
+    def stream(self) -> list[bytes]:
+        """The lines as the process writes them: a long one behind the one with its hash."""
+        return [line + self.long.get(seq, b"") for seq, line in enumerate(self.lines)]
 
     def at(self, seconds: float) -> "ProcessLog":
         """Set the clock, to so many seconds after the beginning."""

@@ -21,6 +21,7 @@ from support.evidence.logs import (
     WITNESS_NAME,
     ProcessLog,
     audited,
+    hash_members,
     places,
     private_key,
     rewritten,
@@ -126,7 +127,7 @@ class TestWhatIsHonest:
         long = written({"kind": "evaluation", "more": "x" * 300_000})
         for step in (999, 1_000_000):
             process = ProcessLog()
-            process.add(kind="hash", sha256=hashlib.sha256(long[:-1]).hexdigest(), bytes=len(long) - 1)
+            process.add(kind="hash", **hash_members(long))
             lines = [*process.lines, long]
             process.records(1).close()
             text, notes = b"".join([*lines, *process.lines[2:]]), [process.checkpoint()]

@@ -79,7 +79,7 @@ def run(options: ReplayFlags) -> int:
         else:
             replay.learn(line.text)
     replay.tally.unread(audit.torn_in_chains)
-    totals = ReplayTotals(audit.torn_apart + audit.unchained, audit.foreign - audit.unchained, words, files.names)
+    totals = ReplayTotals(audit.unread_apart, audit.foreign - audit.unchained, words, files.names)
     took = time.monotonic() - began
     talk(f"{audit.lines} lines in {took:.1f} s; {book.evaluated} decisions were unlike any before")
     if writer is not None:

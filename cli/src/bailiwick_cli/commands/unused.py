@@ -71,8 +71,7 @@ def run(options: UnusedFlags) -> int:
             usage.learn(line)
     talk(f"{audit.lines} lines, {usage.counted} decisions counted")
     notes = tuple(f"no rule reads history {history} of {place}" for place, history in unread_histories(policies))
-    unread = audit.torn_apart + audit.unchained
-    totals = UsageTotals(window, window / _GAPS, scopes, unread, audit.count_of_chains(), notes)
+    totals = UsageTotals(window, window / _GAPS, scopes, audit.unread_apart, audit.count_of_chains(), notes)
     if writer is not None:
         writer.check(files)
         writer.write(totals, UsageShare.from_usage(usage, audit))

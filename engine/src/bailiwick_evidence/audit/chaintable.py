@@ -38,10 +38,9 @@ class ChainTable:
     """The lines that were read of a chain. `unfit`: by number, the hash that a line names, if the line before differs.
 
     `others`: further lines of the same number. `repeated` and `torn` count lines that were repeated or cut off.
-    `hashed`: the hash of a long line that a line stands for. `opening` and `closing` are the chain's first and last
-    line, parsed, and `closed` is the number of the last. `polled`: the operator passed its own checkpoint to the
-    process. `removed`: first and last numbers of lines of which only the leaves are here. `strays`: how many lines name
-    the chain in a form that no process writes.
+    `opening` and `closing` are the chain's first and last line, parsed, and `closed` is the number of the last.
+    `polled`: the operator passed its own checkpoint to the process. `removed`: first and last numbers of lines of which
+    only the leaves are here. `strays`: how many lines name the chain in a form that no process writes.
     """
 
     __slots__ = (
@@ -51,7 +50,6 @@ class ChainTable:
         "closed",
         "closing",
         "doubtful",
-        "hashed",
         "id",
         "leaves",
         "newest",
@@ -72,7 +70,6 @@ class ChainTable:
         self.unfit: dict[int, bytes] = {}
         self.others: dict[int, list[OtherLine]] = {}
         self.doubtful: dict[bytes, ChainLine] = {}
-        self.hashed: dict[int, str] = {}
         self.removed: list[tuple[int, int]] = []
         self.repeated = self.torn = self.strays = 0
         self.opening: Mapping[str, Any] | None = None

@@ -14,6 +14,7 @@ from bailiwick_api import times
 from bailiwick_evidence.audit.chaintable import ChainTable
 from bailiwick_evidence.audit.claims import RootClaim
 from bailiwick_evidence.audit.findings import ChainReport, FindingCode, LogFinding
+from bailiwick_evidence.audit.longlines import NOTHING_LACKS, LackingLines
 from bailiwick_evidence.audit.ranges import ranges, ranges_without
 from bailiwick_evidence.audit.sayings import OtherSayings
 from bailiwick_evidence.audit.vouchers import LEDGER, key_of, known_until, latest, signed_by
@@ -34,9 +35,9 @@ _TRIED_FOR_EACH: Final = 16
 are reported as forked, whichever is chosen."""
 
 
-def judge_chain(log: ChainTable, said: OtherSayings, unread: Sequence[int] = ()) -> ChainReport:
-    """Report on a chain with at least one line. `unread`: lines that stand for long lines which were not found."""
-    return _Judgement(log, said, unread).report()
+def judge_chain(log: ChainTable, said: OtherSayings, lacking: LackingLines = NOTHING_LACKS) -> ChainReport:
+    """Report on a chain with at least one line. `lacking`: the numbers of long lines that were not found or read."""
+    return _Judgement(log, said, lacking).report()
 
 
 def missing_chain(chain: str, roots: Sequence[RootClaim], clusters: frozenset[str]) -> ChainReport:
@@ -66,7 +67,7 @@ def _two_clusters(clusters: frozenset[str]) -> Iterator[LogFinding]:
 class _Judgement:
     """One chain, while it is judged."""
 
-    def __init__(self, log: ChainTable, said: OtherSayings, unread: Sequence[int]) -> None:
+    def __init__(self, log: ChainTable, said: OtherSayings, lacking: LackingLines) -> None:
         self.log = log
         self.key = key_of(log)
         self.cosigned = said.roots
@@ -96,7 +97,8 @@ class _Judgement:
         self.newest = said.newest
         self.clusters = said.clusters
         self.findings: list[LogFinding] = []
-        self.altered = dict.fromkeys(unread, "the long line that it has the hash of is missing")
+        self.altered = dict.fromkeys(lacking.missing, "the long line that it has the hash of is missing")
+        self.passed_over = lacking.unread
         self.numbered: dict[int, int] = {}
 
     def report(self) -> ChainReport:
@@ -114,6 +116,9 @@ class _Judgement:
             for seq, said in sorted(self.altered.items())
             if seq not in forked
         ]
+        for first, last in ranges(self.passed_over):
+            said = "the long lines that they have the hashes of are here, but there was no room to read them"
+            self.findings.append(LogFinding(FindingCode.UNKNOWN, said, first, last))
         if log.strays:
             said = f"{log.strays} lines name the chain in another form than a process writes"
             self.findings.append(LogFinding(FindingCode.ALTERED, said))

@@ -1,11 +1,11 @@
 """The lines of chains in files and streams, also torn lines, and lines that were cut in two.
 
 Standing: under `logaudit`. Holds: files may be cut anywhere and may come in any order. Of a file, only its first and
-its last piece of a line are kept; a line that is too long for a chain is skipped. A torn line is the beginning of an
-object and not a whole object, so that no reader of JSON finds a record in text that the audit skips.
+its last piece of a line are kept. A line that is too long for a chain is told apart, see `longlines`. A torn line is
+the beginning of an object and not a whole object, so that no reader of JSON finds a record in text that the audit
+skips.
 """
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -14,15 +14,13 @@ from typing import Any, Final, NamedTuple
 import orjson
 from pydantic_core import from_json
 
+from bailiwick_evidence.audit.longlines import LONG, LongLine, LongText, looks_like_decision
 from bailiwick_evidence.chain import MOST_BYTES, ChainLink, is_chain_id, link
 from bailiwick_evidence.jsondepth import MOST_DEPTH, is_shallow
 
 _BEGINS: Final = b'{"log":{"id":"'
 _CLOSE: Final = b"}"
-_DECISIONS: Final = (b'"kind":"evaluation"', b'"kind": "evaluation"', b'"kind":"request"', b'"kind": "request"')
 _MOST_BEGINNINGS: Final = 64
-# A line of about this length is in the chain only by its hash; the line itself follows outside every chain.
-_LONG: Final = MOST_BYTES - 512
 _ID: Final = slice(len(_BEGINS), len(_BEGINS) + 22)
 # The parser's message for text that ended before its value did, and for no other text.
 _CUT_OFF: Final = "EOF while parsing"
@@ -38,7 +36,10 @@ _BLANK: Final = "\ufeff \t\r\n\v\f"
 
 
 class ChainLine(NamedTuple):
-    """A whole line of a chain, without its newline."""
+    """A whole line of a chain, without its newline.
+
+    The text of a long one names no chain: it has the place of the `hash` line that names it, which is a line too.
+    """
 
     link: ChainLink
     text: bytes
@@ -53,11 +54,11 @@ class _Joint(NamedTuple):
 
 
 class LineReader:
-    """Finds lines of chains. `torn`: beginnings of lines; `foreign`: lines that are in no chain.
+    """Finds lines of chains, and long ones that may be such by their hash. `torn`: beginnings of lines.
 
-    `unchained`: the foreign lines that still look like the record of a decision; `strays`: how many of them name a
-    chain, by its id, although no process writes such a line; `respelled`: the chains of which one of them has a number.
-    `long`: the SHA-256, in hexadecimal, of lines that are too long for a chain.
+    `foreign`: all other lines; `unchained`: those of them that still look like the record of a decision. `strays`: how
+    many foreign and long lines name a chain, by its id, although no process writes such a line; `respelled`: the chains
+    of which one of them has a number.
 
     For each file in turn: `feed` its content, in pieces of any length, then call `end`; after all files, `finish`.
     """
@@ -66,9 +67,8 @@ class LineReader:
         self.torn = self.foreign = self.unchained = 0
         self.strays: Counter[str] = Counter()
         self.respelled: set[str] = set()
-        self.long: set[str] = set()
         self._rest = b""
-        self._passed: Any = None
+        self._long: LongText | None = None
         self._first = True
         self._cut = b""
         # Ends of files, each with the number of the file that came next; and beginnings, by the number of the file.
@@ -76,15 +76,14 @@ class LineReader:
         self._heads: dict[int, bytes] = {}
         self._files = 0
 
-    def feed(self, data: bytes) -> Iterator[ChainLine]:
+    def feed(self, data: bytes) -> Iterator[ChainLine | LongLine]:
         """Take the next piece of a file."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            if self._passed is not None:
-                # The end of the skipped text.
-                self._passed.update(line)
-                self.long.add(self._passed.hexdigest())
-                self._passed = None
+            if self._long is not None:
+                self._long.add(line)
+                yield from self._end_long(self._long)
+                self._long = None
             elif self._first:
                 self._first = False
                 yield from self._beginning(line)
@@ -92,17 +91,19 @@ class LineReader:
                 yield found
             elif line:
                 yield from self._odd(line)
-        if self._passed is not None or len(self._rest) > 2 * MOST_BYTES:
-            if self._passed is None:
-                self._passed = hashlib.sha256()
+        if self._long is not None or len(self._rest) > 2 * MOST_BYTES:
+            if self._long is None:
+                self._long = LongText()
                 self._first = False
-                self._count_foreign(self._rest)
-            self._passed.update(self._rest)
+            self._long.add(self._rest)
             self._rest = b""
 
-    def end(self) -> Iterator[ChainLine]:
+    def end(self) -> Iterator[ChainLine | LongLine]:
         """Take the end of a file, whose last line may lack its newline, or its end."""
-        rest, self._rest, self._passed = self._rest, b"", None
+        rest, self._rest = self._rest, b""
+        if self._long is not None:
+            yield from self._end_long(self._long)
+            self._long = None
         if self._first and not (rest.startswith(_BEGINS) or (rest and _BEGINS.startswith(rest))):
             # All of the file is one piece of a line, or nothing.
             rest = self._cut + rest
@@ -115,12 +116,14 @@ class LineReader:
         # Without its newline, a line that looks whole may lack a brace, if a string contains one.
         if found is not None and is_json(rest):
             yield found
+        elif len(rest) >= LONG and is_json(rest):
+            yield from self._unread(rest)
         elif rest:
             self._cut = rest[: MOST_BYTES + 1]
 
     def finish(
         self, fits: Callable[[ChainLine], bool | None], doubt: Callable[[ChainLine], None]
-    ) -> Iterator[ChainLine]:
+    ) -> Iterator[ChainLine | LongLine]:
         """Join the remaining pieces of lines that were cut between files.
 
         `fits` says whether a line is the one that was cut; None: it may be, since pieces of two lines can make a third
@@ -140,10 +143,10 @@ class LineReader:
         # Each is used in some of them.
         pieces.drop(possible)
         for piece in pieces.left():
-            self._unread(piece)
+            yield from self._unread(piece)
         self._tails, self._heads = [], {}
 
-    def _beginning(self, line: bytes) -> Iterator[ChainLine]:
+    def _beginning(self, line: bytes) -> Iterator[ChainLine | LongLine]:
         """Take the first line of a file, which may be the end of the last one of the file before."""
         cut, self._cut = self._cut, b""
         if cut:
@@ -151,43 +154,60 @@ class LineReader:
         found = whole(line)
         if found is not None:
             yield found
-        elif line.startswith(_BEGINS):
+        elif line.startswith(_BEGINS) or (len(line) >= LONG and is_json(line)):
             yield from self._odd(line)
         elif line:
             self._heads[self._files] = line
 
-    def _odd(self, line: bytes) -> Iterator[ChainLine]:
+    def _odd(self, line: bytes) -> Iterator[ChainLine | LongLine]:
         """Take a line that is not whole: after what a killed process began, a line of another process may follow."""
         at = line.rfind(_BEGINS)
         if at > 0 and (found := whole(line[at:])) is not None:
-            self._unread(line[:at])
+            yield from self._unread(line[:at])
             yield found
         else:
-            self._unread(line)
+            yield from self._unread(line)
 
-    def _unread(self, line: bytes) -> None:
+    def _end_long(self, text: LongText) -> Iterator[ChainLine | LongLine]:
+        """Take the end of a line of which only its hash, or all of it, was kept while it was read."""
+        line = text.text
+        if line is None:
+            self._count_stray(text.beginning)
+            yield text.line()
+        elif is_json(line):
+            self._count_stray(line)
+            yield text.line()
+        else:
+            yield from self._odd(line)
+
+    def _unread(self, line: bytes) -> Iterator[LongLine]:
         # Processes can be killed one after the other. What holds more beginnings than that is of no process.
         for _ in range(_MOST_BEGINNINGS):
             at = line.rfind(_BEGINS)
             if at <= 0 or not line.startswith(_BEGINS) or is_beginning(line):
                 break
-            self._unread_piece(line[at:])
+            yield from self._unread_piece(line[at:])
             line = line[:at]
-        self._unread_piece(line)
+        yield from self._unread_piece(line)
 
-    def _unread_piece(self, line: bytes) -> None:
-        if not line.startswith(_BEGINS) and not _BEGINS.startswith(line):
-            self._count_foreign(line)
-            if len(line) >= _LONG:
-                self.long.add(hashlib.sha256(line).hexdigest())
-        elif is_beginning(line):
+    def _unread_piece(self, line: bytes) -> Iterator[LongLine]:
+        begins = line.startswith(_BEGINS) or _BEGINS.startswith(line)
+        if not begins and len(line) >= LONG and is_json(line):
+            self._count_stray(line)
+            found = LongText()
+            found.add(line)
+            yield found.line()
+        elif begins and is_beginning(line):
             self.torn += 1
         else:
             self._count_foreign(line)
 
     def _count_foreign(self, line: bytes) -> None:
         self.foreign += 1
-        self.unchained += any(kind in line for kind in _DECISIONS)
+        self.unchained += looks_like_decision(line)
+        self._count_stray(line)
+
+    def _count_stray(self, line: bytes) -> None:
         named = _named_link(line)
         if named is not None and isinstance(chain := named.get("id"), str):
             self.strays[chain] += 1

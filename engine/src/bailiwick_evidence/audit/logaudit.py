@@ -1,8 +1,8 @@
 """The audit of a set of files: it reads the lines of all chains and reports on each chain.
 
 Standing: the top of the audit, which the command line and tests use. Holds: one pass, in any order; only lines that
-open or close a chain, and those of a ledger, are parsed. What is judged of a share of the chains is what would be
-judged of them among all.
+open or close a chain, those of a ledger, and long lines are parsed. What is judged of a share of the chains is what
+would be judged of them among all.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from bailiwick_evidence.audit.judgement import judge_chain, missing_chain
 from bailiwick_evidence.audit.leafpages import LeafPages
 from bailiwick_evidence.audit.leaves import LeafTable
 from bailiwick_evidence.audit.lines import ChainLine, LineReader, parse_line
+from bailiwick_evidence.audit.longlines import NOTHING_LACKS, LackingLines, LongLine, LongLines
 from bailiwick_evidence.audit.removal import fill, report_removal
 from bailiwick_evidence.audit.sayings import OtherSayings
 from bailiwick_evidence.audit.vouchers import LEDGER, known_until, latest, vouchers, witnessed_size
@@ -29,6 +30,8 @@ from bailiwick_evidence.chain import ChainLink, hash_of
 _KIND: Final = b'"kind":"'
 _WITHIN: Final = 320
 _PARSED: Final = frozenset({b"open", b"close", b"checkpoint", b"policy", b"grant", b"hash", b"ledger"})
+# What a long line can say beside decisions. A line about its own chain is never long.
+_PARSED_LONG: Final = frozenset({"checkpoint", "policy", "grant"})
 
 
 class LogAudit:
@@ -54,6 +57,9 @@ class LogAudit:
         self._grants: dict[str, dict[str, list[tuple[int, Mapping[str, Any]]]]] = {}
         self.lines = 0
         self._reader = LineReader()
+        self._long = LongLines()
+        # Long lines that stood before the lines with their hashes, until they are yielded.
+        self._found: list[ChainLine] = []
         self._heads: list[HeadClaim] = []
         self._joined: set[str] = set()
         self._owned: dict[str, bool] = {}
@@ -76,13 +82,21 @@ class LogAudit:
 
     @property
     def foreign(self) -> int:
-        """How many lines are in no chain."""
-        return self._reader.foreign
+        """How many lines are in no chain, not even by their hash."""
+        return self._reader.foreign + self._long.outside
 
     @property
     def unchained(self) -> int:
         """How many lines in no chain look like the record of a decision."""
-        return self._reader.unchained
+        return self._reader.unchained + self._long.outside_decisions
+
+    @property
+    def unread_apart(self) -> int:
+        """How many lines may be decisions and cannot be read, whichever chain they are of.
+
+        They were cut off, are in no chain, or are in one by their hash alone.
+        """
+        return self.torn_apart + self.unchained + self._long.unread
 
     def feed(self, data: bytes) -> Iterator[ChainLine]:
         """Take the next piece of a file; yields each line of a chain that is new."""
@@ -104,6 +118,7 @@ class LogAudit:
                 self.lines += 1
                 self._take_claims(log, line)
                 yield line
+                yield from self._take_found()
 
     def judges(self, chain: str) -> bool:
         """Tell whether a chain is in the share that is judged. It is called for each line."""
@@ -201,8 +216,11 @@ class LogAudit:
                 heads.setdefault(claim.chain, []).append(claim)
         for name, log in self.chains.items():
             log.strays = self._reader.strays[name]
-        newest = self._newest_times()
-        judged = [(name, self._report(log, heads.get(name, ()), newest)) for name, log in self.chains.items()]
+        newest, lacking = self._newest_times(), self._long.lacking()
+        judged = [
+            (name, self._report(log, heads.get(name, ()), newest, lacking.get(name, NOTHING_LACKS)))
+            for name, log in self.chains.items()
+        ]
         found = [report for name, report in judged if self.share.owns(name)]
         for name in filter(self.share.owns, self._only_respelled()):
             log = ChainTable(name, self.pages)
@@ -264,7 +282,13 @@ class LogAudit:
         missing = missing_chain(log.id, roots, self.book.clusters_of(log.id))
         return replace(missing, cluster=report.cluster)
 
-    def _report(self, log: ChainTable, heads: Sequence[HeadClaim], newest: Mapping[str, float]) -> ChainReport:
+    def _report(
+        self,
+        log: ChainTable,
+        heads: Sequence[HeadClaim],
+        newest: Mapping[str, float],
+        lacking: LackingLines = NOTHING_LACKS,
+    ) -> ChainReport:
         book = self.book
         roots, held, owners = book.claims_of(log.id), book.checkpoints_held_of(log.id), book.clusters_of(log.id)
         vouching = [one for one in held if book.may_vouch(one.by, log.id)]
@@ -283,8 +307,7 @@ class LogAudit:
         )
         if (kept := self._kept.get(log.id)) is not None and not log.removed:
             fill(log, kept, said.vouchers, book.quorum)
-        gone = [seq for seq, digest in log.hashed.items() if digest not in self._reader.long]
-        report = report_removal(judge_chain(log, said, gone), log)
+        report = report_removal(judge_chain(log, said, lacking), log)
         return replace(report, cluster=min(owners)) if len(owners) == 1 else report
 
     def _naming(self) -> set[str]:
@@ -301,9 +324,13 @@ class LogAudit:
         """Tell whether the witnesses cosigned the line that was read at this place."""
         return seq < self._witnessed.get(chain, 0)
 
-    def _take_lines(self, lines: Iterator[ChainLine]) -> Iterator[ChainLine]:
+    def _take_lines(self, lines: Iterator[ChainLine | LongLine]) -> Iterator[ChainLine]:
         chains, outlines = self.chains, self.outlines
         for line in lines:
+            if isinstance(line, LongLine):
+                self._found += [ChainLine(one, line.text) for one in self._long.take(line) if line.text is not None]
+                yield from self._take_found()
+                continue
             self.lines += 1
             link, text = line
             log: ChainTable | ChainOutline | None = chains.get(link.id)
@@ -312,6 +339,19 @@ class LogAudit:
             if log.add(link, text):
                 self._take_claims(log, line)
                 yield line
+                if self._found:
+                    yield from self._take_found()
+
+    def _take_found(self) -> Iterator[ChainLine]:
+        """Take long lines, each with the place of the line that has its hash."""
+        found, self._found = self._found, []
+        for line in found:
+            self.lines += 1
+            members = parse_line(line.text)
+            log = self.chains.get(line.link.id) or self.outlines.get(line.link.id)
+            if log is not None and (kind := members.get("kind")) in _PARSED_LONG:
+                self._take_other_claims(log, line, members, kind)
+            yield line
 
     def _begin(self, chain: str) -> ChainTable | ChainOutline:
         """Return what is kept from now on of a chain."""
@@ -338,8 +378,9 @@ class LogAudit:
             if isinstance(log, ChainTable):
                 log.closing, log.closed = members, line.link.seq
         elif kind == "hash":
-            if isinstance(log, ChainTable):
-                log.hashed[line.link.seq] = str(members.get("sha256"))
+            digest = members.get("sha256")
+            if (long := self._long.name(digest if isinstance(digest, str) else "", line.link)) is not None:
+                self._found.append(ChainLine(line.link, long))
         else:
             self._take_other_claims(log, line, members, kind)
 

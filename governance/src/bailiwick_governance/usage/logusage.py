@@ -82,7 +82,7 @@ class LogUsage:
 
     def end(self, audit: LogAudit) -> list[LogLoss]:
         """Take the end of all files; returns what is missing of them."""
-        self.unread += audit.torn + audit.unchained
+        self.unread += audit.torn_in_chains + audit.unread_apart
         return conclude(self.memory, self.runs(), self.chains(audit), self.unread, self._gap)
 
     def runs(self) -> Iterator[ScopeRun]:

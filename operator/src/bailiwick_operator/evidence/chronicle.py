@@ -189,7 +189,7 @@ class Chronicle:
     def reviewers_recorded(self, file: ReviewerKeyFile, serial: int) -> None:
         """Record a file of reviewers' keys with the signatures of the registrars, before any review counts by it.
 
-        It is cut, because readers skip lines that are too long for a chain.
+        It is cut, so that each line is an entry of the chain.
         """
         texts = [file.text[start : start + _PART] for start in range(0, len(file.text), _PART)]
         about = {"serial": serial, "digest": file.digest, "parts": len(texts)}

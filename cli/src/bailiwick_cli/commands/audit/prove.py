@@ -16,6 +16,7 @@ from bailiwick_evidence.audit.claims import RootClaim
 from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.audit.vouchers import key_of, signed_by
+from bailiwick_evidence.chain import link
 from bailiwick_evidence.tlogproof import LogProof
 from bailiwick_governance.display import talk
 
@@ -26,6 +27,12 @@ def run(options: ProveFlags) -> int:
     if not audit.book.keys:
         raise CliError("set --witness-key: a proof is worth as much as the witness who cosigned it")
     line = record_line(options.files, audit, options.evaluation_id, options.item)
+    if link(line.text) is None:
+        raise CliError(
+            f"line {line.link.seq} of chain {line.link.id} has only the hash of this record, which is too long for an"
+            " entry of a log: it cannot be proven by itself, but `audit verify` compares it with its hash",
+            Exit.NO,
+        )
     claim = _claim(audit, line)
     # The person who checks it gets the line itself, byte by byte.
     log = audit.chains[line.link.id]
