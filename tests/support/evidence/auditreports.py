@@ -36,7 +36,7 @@ def report_of(
     book = WitnessBook(keys)
     for note in checkpoints:
         book.add(ShownCheckpoint(note))
-    audit, tally = LogAudit(book), PeriodTally(period)
+    audit, tally = LogAudit(book, keeps_grants=True), PeriodTally(period)
     for file in files:
         for line in audit.feed(file):
             tally.add(line)

@@ -144,7 +144,7 @@ def audited(
     book = WitnessBook(keys, quorum)
     for note in checkpoints:
         book.add(ShownCheckpoint(note))
-    audit = LogAudit(book, kept)
+    audit = LogAudit(book, kept, keeps_grants=True)
     return audit, _read(audit, files, step)
 
 

@@ -35,7 +35,7 @@ def read(
     book = WitnessBook((WITNESS_KEY,))
     for note in notes:
         book.add(ShownCheckpoint(note))
-    audit = LogAudit(book)
+    audit = LogAudit(book, keeps_grants=True)
     found: list[ChainLine] = []
     for file in files:
         for start in range(0, len(file), step):

@@ -170,6 +170,14 @@ def test_a_long_file_comes_in_parts_and_counts_once_all_are_there(registrar: Key
     assert judged(registrar, *file[1:], used(approved())) == ["unenrolled"]
 
 
+@pytest.mark.parametrize("odd", [{"part": 2}, {"part": -1}, {"part": 10**9}, {"text": "x" * 70_000}])
+def test_a_part_that_no_file_has_is_not_kept(odd: Object, registrar: KeyFile) -> None:
+    fold = ReviewFold(Registrars(parse_registrars(registrar.line), 1, None))
+    about = {"kind": "reviewers", "time": at(0), "digest": "d", "parts": 2, "part": 0, "text": "t", "signatures": "s"}
+    fold.add(in_chain("x", 0, about | odd))
+    assert not fold._parts
+
+
 def test_without_registrars_reviews_are_counted_and_nothing_is_found() -> None:
     found = folded(NO_REGISTRARS, used(approved(DAVES)))
     assert (found.reviews, found.verified, found.findings) == (1, False, ())

@@ -9,7 +9,6 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from operator import itemgetter
 from typing import Any, Final
 
 from bailiwick_evidence.audit.chainshares import WHOLE, ChainOutline, ChainShare
@@ -17,6 +16,7 @@ from bailiwick_evidence.audit.chaintable import ChainTable
 from bailiwick_evidence.audit.claims import AHEAD_SECONDS, HeadClaim, RootClaim, ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.doubtfullines import settle
 from bailiwick_evidence.audit.findings import ChainReport, FindingCode
+from bailiwick_evidence.audit.grantlines import GrantLine, GrantLines
 from bailiwick_evidence.audit.judgement import judge_chain, missing_chain
 from bailiwick_evidence.audit.leafpages import LeafPages
 from bailiwick_evidence.audit.leaves import LeafTable
@@ -25,7 +25,7 @@ from bailiwick_evidence.audit.longlines import NOTHING_LACKS, LackingLines, Long
 from bailiwick_evidence.audit.removal import fill, report_removal
 from bailiwick_evidence.audit.sayings import OtherSayings
 from bailiwick_evidence.audit.vouchers import LEDGER, known_until, latest, vouchers, witnessed_size
-from bailiwick_evidence.chain import ChainLink, hash_of
+from bailiwick_evidence.chain import hash_of
 
 _KIND: Final = b'"kind":"'
 _WITHIN: Final = 320
@@ -40,11 +40,16 @@ class LogAudit:
     `kept`: by chain, leaf hashes of lines that may have been removed.
     `share`: the chains that are judged. The others are in `outlines`, unless the share keeps them too.
     `policies` are the members of a ledger's lines, by digest: where there is one whose text has the digest, that one.
-    `pages` has the leaf hashes of its lines.
+    `pages` has the leaf hashes of its lines. `keeps_grants`: it is asked for `grants` later, which take memory.
     """
 
     def __init__(
-        self, book: WitnessBook, kept: Mapping[str, LeafTable] | None = None, share: ChainShare = WHOLE
+        self,
+        book: WitnessBook,
+        kept: Mapping[str, LeafTable] | None = None,
+        share: ChainShare = WHOLE,
+        *,
+        keeps_grants: bool = False,
     ) -> None:
         self.book = book
         self.share = share
@@ -53,8 +58,7 @@ class LogAudit:
         self.chains: dict[str, ChainTable] = {}
         self.outlines: dict[str, ChainOutline] = {}
         self.policies: dict[str, Mapping[str, Any]] = {}
-        # The lines about each grant, by chain: what a witness has seen is known once all is read.
-        self._grants: dict[str, dict[str, list[tuple[int, Mapping[str, Any]]]]] = {}
+        self._grants = GrantLines() if keeps_grants else None
         self.lines = 0
         self._reader = LineReader()
         self._long = LongLines()
@@ -162,25 +166,18 @@ class LogAudit:
     @property
     def grants(self) -> dict[str, Mapping[str, Any]]:
         """The members of a ledger's lines, by `namespace/name`: of lines that a witness has seen, if one has it."""
-        return {grant: members for grant, (members, _) in self._stated_grants().items()}
+        return {line.grant: line.members for line in self._grant_lines()}
 
     @property
     def unseen_grants(self) -> dict[str, Mapping[str, Any]]:
         """Those of the `grants` of which no witness has seen a line."""
-        return {grant: members for grant, (members, seen) in self._stated_grants().items() if not seen}
+        return {line.grant: line.members for line in self._grant_lines() if not line.seen}
 
-    def _stated_grants(self) -> dict[str, tuple[Mapping[str, Any], bool]]:
-        """Return the last line about each grant, and whether a witness has seen it: then no other line counts."""
-        sizes = self.witnessed_sizes()
-        found: dict[str, tuple[Mapping[str, Any], bool]] = {}
-        for grant, stated in self._grants.items():
-            every = [
-                (members, seq < sizes.get(chain, 0))
-                for chain, lines in stated.items()
-                for seq, members in sorted(lines, key=itemgetter(0))
-            ]
-            found[grant] = ([one for one in every if one[1]] or every)[-1]
-        return found
+    def _grant_lines(self) -> Iterator[GrantLine]:
+        """Return the line about each grant that counts."""
+        if self._grants is None:
+            raise ValueError("this audit keeps no grants")
+        return self._grants.last(self.witnessed_sizes())
 
     def count_of_chains(self, since: float | None = None) -> int:
         """Return how many reports all shares have together."""
@@ -398,14 +395,8 @@ class LogAudit:
         elif kind == "policy" and isinstance(digest, str):
             if digest not in self.policies or _has_digest(members.get("text"), digest):
                 self.policies[digest] = members
-        elif kind == "grant":
-            self._take_grant(line.link, members)
-
-    def _take_grant(self, link: ChainLink, members: Mapping[str, Any]) -> None:
-        """Keep a line of a chain about a grant; the chain that was read last stands last."""
-        stated = self._grants.setdefault(f"{members.get('namespace')}/{members.get('name')}", {})
-        lines = stated[link.id] = stated.pop(link.id, [])
-        lines.append((link.seq, members))
+        elif kind == "grant" and self._grants is not None:
+            self._grants.add(line, members)
 
     def _head(self, previous: object, by: str) -> None:
         """Take the claim of a chain's first line about the previous chain in its file."""

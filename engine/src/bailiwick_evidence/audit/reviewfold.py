@@ -27,6 +27,7 @@ from bailiwick_engine.signatures.registrars import (
 from bailiwick_engine.signatures.reviewsignature import enrolment_problem, statement_problem
 from bailiwick_engine.signatures.statement import ReviewedGrant, SignedReview, reason_digest, review_statement
 from bailiwick_evidence.audit.lines import ChainLine, parse_line
+from bailiwick_evidence.chain import MOST_BYTES
 from bailiwick_evidence.linekinds import REVIEWERS, may_have
 
 MOST_REVIEWS: Final = 50_000
@@ -157,18 +158,19 @@ class ReviewFold:
     def _add_part(self, record: Mapping[str, Any], place: tuple[str, int]) -> None:
         """Keep a part of a file; of the file, once all of its parts are here, when it came into force."""
         key, count = (place[0], str(record["digest"])), int(record["parts"])
-        since = parse_time(record["time"])
-        if since is None or not 0 < count <= _MOST_PARTS:
+        since, number, text = parse_time(record["time"]), int(record["part"]), str(record["text"])
+        # No process writes others, and whoever can write lines would fill the memory with them.
+        if since is None or not 0 <= number < count <= _MOST_PARTS or len(text) > MOST_BYTES:
             return
         if key not in self._parts and len(self._parts) >= MOST_INCOMPLETE:
             self._files_left_out += 1
             return
         parts = self._parts.setdefault(key, {})
-        parts[int(record["part"])] = str(record["text"])
+        parts[number] = text
         if set(parts) == set(range(count)):
             del self._parts[key]
-            text = "".join(parts[number] for number in range(count))
-            self._add_file(ReviewerKeyFile(text, str(record["signatures"])), _InForce(since.timestamp(), *place))
+            whole = "".join(parts[number] for number in range(count))
+            self._add_file(ReviewerKeyFile(whole, str(record["signatures"])), _InForce(since.timestamp(), *place))
 
     def _add_file(self, file: ReviewerKeyFile, stated: _InForce) -> None:
         """Keep a file that enough registrars signed, with what each chain states first of when it came into force."""

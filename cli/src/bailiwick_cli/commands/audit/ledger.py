@@ -48,7 +48,7 @@ def policy(options: PolicyTextFlags) -> int:
 def grant(options: EndedGrantFlags) -> int:
     """Print how a grant ended."""
     refuse_cluster(options, "audit grant")
-    audit = _read_ledger(options.files)
+    audit = _read_ledger(options.files, keeps_grants=True)
     namespace, _, name = options.name.rpartition("/")
     namespace = namespace if "." not in namespace else ""
     namespace = namespace or options.namespace or ""
@@ -69,9 +69,9 @@ def grant(options: EndedGrantFlags) -> int:
     return Exit.OK
 
 
-def _read_ledger(names: Sequence[str]) -> LogAudit:
+def _read_ledger(names: Sequence[str], *, keeps_grants: bool = False) -> LogAudit:
     """Read files, of which only what the ledger says is wanted."""
-    audit = LogAudit(WitnessBook(()))
+    audit = LogAudit(WitnessBook(()), keeps_grants=keeps_grants)
     for _ in LogFiles(names).lines(audit, "Reading lines"):
         pass
     return audit

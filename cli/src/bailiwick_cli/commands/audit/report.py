@@ -32,7 +32,7 @@ def run(options: AuditReportFlags) -> int:
     tally = PeriodTally(period)
     book = trusted_book(options)
     _refuse_several_clusters(book)
-    audit, found = verify_log(options, book, tally.add)
+    audit, found = verify_log(options, book, tally.add, keeps_grants=True)
     ended = sorted(ended_grants(audit.grants.values(), period), key=lambda one: (-one.ended, one.approval))
     report = AuditReport(audit, found, tally, tuple(ended), _sources(options, cluster, audit.book), options.top)
     match options.output:

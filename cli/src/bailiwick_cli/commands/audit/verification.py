@@ -42,12 +42,15 @@ def verify_log(
     book: WitnessBook,
     see: Callable[[ChainLine], None] | None = None,
     logged: ClusterLogReport | None = None,
+    *,
+    keeps_grants: bool = False,
 ) -> tuple[LogAudit, LogVerification]:
     """Read the files and judge them, and return what was read and what came of it. Raises `UserError`.
 
     `see` takes each line of a chain. `logged`: what came of the log of all clusters, whose checkpoints are in the book.
+    `keeps_grants`: the audit is asked later how grants ended.
     """
-    return _verify(options, book, see=see, logged=logged)
+    return _verify(options, book, see=see, logged=logged, keeps_grants=keeps_grants)
 
 
 def verify_shard(options: EvidenceFlags, book: WitnessBook, writer: ShardWriter) -> LogVerification:
@@ -65,6 +68,7 @@ def _verify(
     see: Callable[[ChainLine], None] | None = None,
     writer: ShardWriter | None = None,
     logged: ClusterLogReport | None = None,
+    keeps_grants: bool = False,
 ) -> tuple[LogAudit, LogVerification]:
     since = None if options.since is None else moment(options.since, "--since")
     files = LogFiles(
@@ -75,7 +79,7 @@ def _verify(
     )
     kept, share = kept_leaves(options.leaves), WHOLE if writer is None else writer.share
     while True:
-        audit = LogAudit(book.copy(), kept, share)
+        audit = LogAudit(book.copy(), kept, share, keeps_grants=keeps_grants)
         fold, reviews = HistoryFold(), _review_fold(options, book.clusters.values())
         for line in files.lines(audit, "Reading lines"):
             reviews.add(line)
