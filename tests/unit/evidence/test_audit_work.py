@@ -1,5 +1,6 @@
 """The work of an audit grows in proportion to what it is given, also where strangers wrote that."""
 
+from base64 import urlsafe_b64encode
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -13,6 +14,7 @@ from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.audit.objectfold import ObjectFold
 from bailiwick_evidence.audit.spellings import spellings
+from bailiwick_evidence.merkle import leaf_hash
 from support.evidence.logs import WITNESS_KEY, ProcessLog, audited, places
 from support.work import lines_run
 
@@ -51,6 +53,15 @@ def renumbered(count: int) -> Callable[[], object]:
     return audit_of(b"".join(lines), log.checkpoint())
 
 
+def falling(count: int) -> Callable[[], object]:
+    """Return the judgement of lines far apart, the last one first, each of which says that it follows the first one."""
+    log = ProcessLog()
+    prev = urlsafe_b64encode(leaf_hash(log.lines[0][:-1])).rstrip(b"=")
+    line = b'{"log":{"id":"%s","seq":%d,"prev":"%s"},"a":1}\n'
+    far = (line % (log.id.encode(), 256 * n, prev) for n in range(count + 1, 1, -1))
+    return audit_of(b"".join([log.lines[0], *far]))
+
+
 def adding(count: int) -> Callable[[], object]:
     """Return the reading of as many versions of one line."""
     log = ProcessLog().records(1)
@@ -78,12 +89,13 @@ def histories(count: int, *, names: int, gaps: bool) -> Callable[[], object]:
         scattered,
         variants,
         renumbered,
+        falling,
         adding,
         lambda count: histories(count, names=1, gaps=False),
         lambda count: histories(count, names=1, gaps=True),
         lambda count: histories(10, names=count, gaps=False),
     ],
-    ids=["scattered", "variants", "renumbered", "adding", "definitions", "gaps", "names"],
+    ids=["scattered", "variants", "renumbered", "falling", "adding", "definitions", "gaps", "names"],
 )
 def test_twice_as_much_is_no_more_than_twice_the_work(work: Callable[[int], Callable[[], object]]) -> None:
     few, many = lines_run(work(100)), lines_run(work(200))

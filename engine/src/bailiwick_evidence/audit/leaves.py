@@ -16,18 +16,25 @@ _NO_PAGE: Final = bytes(PAGE_BYTES)
 
 
 class LeafTable:
-    """Hashes by number, from 0. `count`: the number of hashes; `size`: the highest number plus one.
+    """Hashes by number, from 0. `count`: the number of hashes.
 
     `pages`: where they are kept, also those of other tables; by default in memory.
     """
 
-    __slots__ = ("_numbers", "_pages", "count", "size")
+    __slots__ = ("_numbers", "_pages", "_size", "count")
 
     def __init__(self, pages: LeafPages | None = None) -> None:
         self._pages = LeafPages() if pages is None else pages
         self._numbers: dict[int, int] = {}
         self.count = 0
-        self.size = 0
+        self._size: int | None = 0
+
+    @property
+    def size(self) -> int:
+        """The highest number plus one."""
+        if self._size is None:
+            self._size = self._end()
+        return self._size
 
     def get(self, seq: int) -> bytes | None:
         """Return a hash."""
@@ -47,8 +54,8 @@ class LeafTable:
         if page[at : at + HASH] == _ABSENT:
             self.count += 1
         page[at : at + HASH] = leaf
-        if seq >= self.size:
-            self.size = seq + 1
+        if self._size is not None and seq >= self._size:
+            self._size = seq + 1
 
     def filled_from(self, other: "LeafTable") -> "LeafTable":
         """Return a table with these hashes, and the other table's hashes for the numbers that are missing here."""
@@ -56,7 +63,7 @@ class LeafTable:
         made._numbers = {
             place: made._pages.begin(bytes(self._pages.page(number))) for place, number in self._numbers.items()
         }
-        made.count, made.size = self.count, self.size
+        made.count, made._size = self.count, self._size
         for start, end in other.runs():
             for seq, leaf in enumerate(other.hashes_between(start, end), start):
                 if made.get(seq) is None:
@@ -68,8 +75,17 @@ class LeafTable:
         at = seq % PAGE * HASH
         self._pages.changing(self._numbers[seq // PAGE])[at : at + HASH] = _ABSENT
         self.count -= 1
-        if seq + 1 == self.size:
-            self.size = max((end for _, end in self.runs()), default=0)
+        if seq + 1 == self._size:
+            # Found only once it is asked for: a stranger's lines can have each one removed be the highest.
+            self._size = None
+
+    def _end(self) -> int:
+        """Return the highest number plus one, from the pages."""
+        for place in sorted(self._numbers, reverse=True):
+            # A hash may end with zeros.
+            if used := len(self._pages.page(self._numbers[place]).rstrip(b"\0")):
+                return place * PAGE + -(-used // HASH)
+        return 0
 
     def runs(self) -> list[tuple[int, int]]:
         """Return the runs of hashes without a gap, each as its first number and the one after its last."""
