@@ -152,7 +152,8 @@ class ReplayBook:
             return found
         self.evaluated += 1
         found = replay_record(record, self._states, engine, counted)
-        if found is not None and key is not None:
+        # Of what cannot be read, other members are wrong: those that are alike can be read.
+        if found is not None and found.hindrance is not Hindrance.UNREADABLE and key is not None:
             if len(self._outcomes) >= MOST_KEPT:
                 self._outcomes.clear()
             self._outcomes[key] = found

@@ -41,7 +41,7 @@ class UseAttribution:
 
     def __init__(self, texts: PolicyTexts) -> None:
         self.texts = texts
-        self._uses: dict[bytes, CallUse | None] = {}
+        self._uses: dict[bytes, CallUse] = {}
         self._scopes: dict[tuple[str, str, str], frozenset[RuleScope] | None] = {}
 
     def use(self, record: Mapping[str, Any]) -> CallUse | None:
@@ -57,9 +57,13 @@ class UseAttribution:
         listed = isinstance(told[-1], str) and self.texts.find_list(told[-1]) is not None
         key = orjson.dumps([*told, rules, listed])
         if key not in self._uses:
+            used = self._attribute(record)
+            if used is None:
+                # Of what cannot be read, other members are wrong: those that are alike can be read.
+                return None
             if len(self._uses) >= _MOST_KEPT:
                 self._uses.clear()
-            self._uses[key] = self._attribute(record)
+            self._uses[key] = used
         return self._uses[key]
 
     def in_force(self, endpoint: str, listed: Mapping[str, Any]) -> Iterator[RuleScope]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from bailiwick_engine.call import Call, Party, PodWorkload, UnprovenParty
+from bailiwick_engine.call import Action, Call, Party, PodWorkload, UnprovenParty
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.reasons import Reason
 from bailiwick_evidence.derive.texts import PolicyTexts
@@ -15,6 +15,7 @@ from bailiwick_evidence.replay.candidate import Candidate
 from bailiwick_evidence.replay.outcomes import HINDRANCES, Hindrance, ReplayClass, ReplayOutcome
 from bailiwick_evidence.replay.projections import ReplayBook
 from bailiwick_evidence.replay.replay import EndpointStates
+from property.evidence.test_odd_members import places_in, with_value
 from property.evidence.test_replays import book_of
 from support.derivations import texts_of
 from support.objects import Object, gated_rule, rule, settings, subject
@@ -369,6 +370,21 @@ class TestProjections:
             found = book.outcome(one, OURS)
             assert found is not None
             assert found.code == code
+
+    @pytest.mark.parametrize("raw", [ALLOW, GATED, DENY], ids=["allowed", "by a grant", "denied"])
+    @pytest.mark.parametrize("value", [None, 7, "x", True, [], {}, [7], {"a": 7}], ids=repr)
+    def test_of_a_record_with_an_odd_member_spoil_no_others(self, raw: Object, value: object) -> None:
+        told = record(raw, used=approved()) if raw is GATED else record(raw)
+        book = book_of(texts_of([raw["spec"]]), [ASK])
+        # What is read of the endpoint's records is known before.
+        book.outcome(record(raw, call=replace(CALL, action=Action("customers.get"))), OURS)
+        expected = replay(told, [raw], [ASK])
+        for at in places_in(told):
+            book.outcome(with_value(told, at, value), OURS)
+            found = book.outcome(told, OURS)
+            assert found is not None
+            assert (found.code, found.old, found.news) == (expected.code, expected.old, expected.news)
+            book._outcomes.clear()
 
 
 def test_every_hindrance_has_a_sentence() -> None:

@@ -12,6 +12,7 @@ from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.usage.attribution import NOTHING, CallUse, UseAttribution
 from bailiwick_evidence.usage.scopes import RuleScope, ScopeState, ScopeUse, scopes_of
+from property.evidence.test_odd_members import places_in, with_value
 from support.objects import AGENT, Object, gated_rule, rule, settings, subject
 from unit.engine.cases import CALL
 from unit.evidence.derive.test_derive import GATED, approved, carrier, record, stored, texts
@@ -132,6 +133,18 @@ def test_a_record_of_another_shape_is_none() -> None:
     assert use({**record(ALLOW), "subject": 7}, ALLOW) is None
     assert use({**record(ALLOW), "decision": "yes"}, ALLOW) is None
     assert use({**record(ALLOW), "actors": 7}, ALLOW) is None
+
+
+@pytest.mark.parametrize("value", [None, 7, "x", True, [], {}, [7], {"a": 7}], ids=repr)
+@pytest.mark.parametrize("told", [record(ALLOW), record(GATED, used=approved())], ids=["a rule", "a grant"])
+def test_a_record_with_an_odd_member_says_nothing_of_others(told: Object, value: object) -> None:
+    attribution = UseAttribution(texts(ALLOW, GATED))
+    expected = UseAttribution(texts(ALLOW, GATED)).use(told)
+    assert expected
+    for at in places_in(told):
+        attribution.use(with_value(told, at, value))
+        assert attribution.use(told) == expected
+        attribution._uses.clear()
 
 
 def test_what_gives_nothing_is_no_scope() -> None:
