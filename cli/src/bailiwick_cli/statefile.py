@@ -9,10 +9,11 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
+from bailiwick_api import times
 from bailiwick_cli.errors import CliError
 from bailiwick_engine.keys import Key
 from bailiwick_evidence.usage.scopes import RuleScope, ScopeUse
@@ -20,6 +21,7 @@ from bailiwick_governance.usage.memory import UseMemory
 
 _KIND: Final = "UnusedState"
 _VERSION: Final = 1
+_MOMENT: Final = msgspec.Meta(ge=0, lt=times.END)
 
 
 class _ScopeEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -27,8 +29,8 @@ class _ScopeEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, renam
     policy: str
     rule: str
     subject: str
-    first_seen: float | None
-    last_use: float | None
+    first_seen: Annotated[float, _MOMENT] | None
+    last_use: Annotated[float, _MOMENT] | None
     uses: int
     endpoint: str | None = None
 
@@ -36,10 +38,10 @@ class _ScopeEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, renam
 class _StateDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: str
     version: int
-    covered: float | None
-    broken: float | None
+    covered: Annotated[float, _MOMENT] | None
+    broken: Annotated[float, _MOMENT] | None
     chains: dict[str, int]
-    doubtful: dict[str, float]
+    doubtful: dict[str, Annotated[float, _MOMENT]]
     scopes: list[_ScopeEntry]
 
 

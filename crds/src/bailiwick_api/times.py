@@ -7,8 +7,10 @@ never an exception.
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeGuard
 
+END: Final = 253_402_300_800
+"""When the year 10000 begins, which no calendar has, in seconds since the epoch."""
 _HOUR: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}")
 
 
@@ -26,6 +28,11 @@ def epoch_stamp(seconds: float) -> str:
 def _epoch_stamp(seconds: int) -> str:
     # Cached, since the answers of one second write the same few times.
     return stamp(datetime.fromtimestamp(seconds, UTC))
+
+
+def is_moment(value: object) -> TypeGuard[float]:
+    """Tell whether a value is a moment from 1970 to the end of 9999, in seconds since the epoch."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < END
 
 
 def parse_time(text: object) -> datetime | None:

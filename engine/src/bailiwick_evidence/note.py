@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from bailiwick_api import times
 from bailiwick_evidence.base64text import decode_base64, encode_base64
 
 MOST_BYTES: Final = 64 * 1024
@@ -24,8 +25,6 @@ _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _KEY_ID: Final = 4
 _ED25519: Final = 32
 _TIME: Final = 8
-_LATEST: Final = 253_402_300_799
-"""The end of the year 9999, in seconds since the epoch: no calendar of ours has a later time."""
 
 
 class NoteError(ValueError):
@@ -212,7 +211,7 @@ def _verify_signature(text: str, key: VerifierKey, made: bytes) -> NoteSignature
     said = _bytes_of(text)
     if key.kind is SignatureType.COSIGNATURE:
         time, made = int.from_bytes(made[:_TIME], "big"), made[_TIME:]
-        if time > _LATEST:
+        if time >= times.END:
             message = f"the cosignature of {key.name} has a time after the year 9999"
             raise NoteError(message)
         said = _signed_bytes(text, time)

@@ -187,6 +187,38 @@ def test_lines_that_cannot_be_read_count_as_decisions(folder: Path, tmp_path: Pa
     assert "note: unreadable: " in ran.err
 
 
+@pytest.mark.parametrize("now", [1e12, 1e300, -1e300, -1])
+@pytest.mark.parametrize("form", ["table", "json", "markdown", "junit"])
+def test_a_record_of_no_moment_cannot_be_read(folder: Path, tmp_path: Path, now: float, form: str) -> None:
+    log, opening = decided([STANDS], crm_calls(ACTIONS)), dict[str, Any](engine_versions())
+    strange = ProcessLog(99, **opening)
+    for line in log.lines[1:]:
+        copied = {**json.loads(line), "now": now}
+        strange.add(**{name: value for name, value in copied.items() if name not in {"log", "time"}})
+    strange.add(kind="search", endpoint="crm/crm-api", action="customers.list", now=now)
+    # Equal records come before it and after it.
+    written(tmp_path / "d.log", log, strange, decided([STANDS], crm_calls(ACTIONS), log=ProcessLog(3, **opening)))
+    for since in ((), ("--since", "2026-03-01")):
+        ran = commandline.run(
+            "replay", str(tmp_path / "d.log"), str(folder / "ledger.log"), "--candidate", str(folder / "policies"),
+            "-o", form, *since,
+        )  # fmt: skip
+        assert ran.code == 1, ran
+        if form == "json":
+            found = json.loads(ran.out)
+            assert found["totals"] == {
+                "allow→deny": 2,
+                "deny→approval": 2,
+                "unchanged": 4,
+                "not_replayable:search": 1,
+                "not_replayable:unreadable": 4,
+            }
+            assert (found["coverage"]["from"], found["coverage"]["to"]) == (
+                "2026-03-05T09:00:00Z", "2026-03-05T12:00:00Z",
+            )  # fmt: skip
+        assert form != "table" or " decisions of 3 h replayed; " in ran.out
+
+
 def test_a_decision_point_in_development_and_another_version_are_told(folder: Path, tmp_path: Path) -> None:
     opening: dict[str, Any] = {**engine_versions(), "settings": {"development": True}}
     written(tmp_path / "dev.log", decided([STANDS], crm_calls(ACTIONS), log=ProcessLog(2, **opening)))

@@ -121,6 +121,47 @@ def test_a_log_that_is_not_whole_makes_nothing_unused(folder: Path, cut: Callabl
     assert "note: the log is not whole, so nothing counts as unused for now: " in ran.err
 
 
+# Seconds since the epoch that are in no year from 1970 to 9999, or are no time at all.
+NO_MOMENTS: Final[list[object]] = [1e12, 1e300, -1e300, -1, True, None]
+
+
+def no_log_of_a_process(now: object, **members: object) -> ProcessLog:
+    """Return the log of somebody who copies a record of the month, with another time in it."""
+    opening: dict[str, Any] = dict(engine_versions())
+    copied = {**json.loads(month().lines[1]), "now": now, **members}
+    del copied["log"], copied["time"]
+    log = ProcessLog(99, seconds=MARCH + 20 * DAY - 1_700_000_000, **opening)
+    log.add(**copied)
+    return log
+
+
+@pytest.mark.parametrize("now", NO_MOMENTS)
+@pytest.mark.parametrize("action", ["customers.list", "customers.export"])
+def test_a_record_of_no_moment_is_a_line_that_cannot_be_read(folder: Path, action: str, now: object) -> None:
+    written(folder / "strange.log", no_log_of_a_process(now, action=action))
+    ran = unused(folder, "-o", "json", logs=("strange.log", "decisions.log", "ledger.log"))
+    assert states(ran) == {"export": "NotYetKnown", "notify": "NotYetKnown", "read": "Used"}, ran
+    assert json.loads(ran.out)["missing"][-1] == "1 lines cannot be read"
+    assert json.loads(ran.out)["to"] == "2026-04-05T09:00:00Z"
+
+
+def test_lines_from_before_1970_are_of_no_time(folder: Path) -> None:
+    text = b"".join(line.replace(b'"time":"2026-', b'"time":"0001-') for line in month().lines)
+    (folder / "strange.log").write_bytes(text)
+    file = folder / "uses.json"
+    ran = unused(folder, "--state", str(file), logs=("strange.log",))
+    assert (ran.code, ran.out, file.exists()) == (2, "", False), ran
+    assert "nothing is remembered" in ran.err
+    assert unused(folder, "--state", str(file), logs=("strange.log", "ledger.log")).code == 0
+    assert unused(folder, "--state", str(file)).code == 1
+
+
+def test_a_window_that_is_longer_than_the_calendar_makes_nothing_unused(folder: Path) -> None:
+    ran = unused(folder, "--window", "9000000d", "-o", "json")
+    assert (ran.code, states(ran)["export"]) == (0, "NotYetKnown"), ran
+    assert json.loads(ran.out)["from"] == "1970-01-01T00:00:00Z"
+
+
 def test_what_was_rotated_away_before_the_window_is_not_missed(folder: Path) -> None:
     log = month(["customers.list"] * 40)
     (folder / "decisions.log").write_bytes(b"".join(log.lines[5:]))
@@ -212,6 +253,23 @@ def test_a_history_that_no_rule_reads_is_named(folder: Path) -> None:
     assert "history read of" not in ran.err
 
 
+SCOPE: Final[Object] = {
+    "namespace": "crm",
+    "policy": "crm-agent",
+    "rule": "read",
+    "subject": "sa:agents/crm-agent",
+    "firstSeen": None,
+    "lastUse": None,
+    "uses": 0,
+}
+
+
+def state(**members: object) -> str:
+    """Return a file that remembers nothing but these members."""
+    nothing: Object = {"covered": None, "broken": None, "chains": {}, "doubtful": {}, "scopes": []}
+    return json.dumps({"kind": "UnusedState", "version": 1, **nothing, **members})
+
+
 class TestState:
     def test_spares_old_logs_and_counts_no_line_twice(self, folder: Path) -> None:
         log = month(["customers.export", *["customers.list"] * 59])
@@ -224,6 +282,16 @@ class TestState:
         assert (read["uses"], read["firstSeen"]) == (59, "2026-03-05T09:00:00Z")
         assert states(ran)["export"] == "Unused"
         assert json.loads(ran.out)["missing"] == []
+
+    @pytest.mark.parametrize("now", NO_MOMENTS)
+    def test_is_read_again_whatever_time_a_record_had(self, folder: Path, now: object) -> None:
+        file, log = str(folder / "uses.json"), month(["customers.list"] * 70)
+        strange = no_log_of_a_process(now)
+        (folder / "decisions.log").write_bytes(b"".join([*strange.lines, *log.lines[:31]]))
+        assert unused(folder, "--state", file).code == 0
+        (folder / "decisions.log").write_bytes(b"".join(log.lines[31:]))
+        ran = unused(folder, "--state", file, "-o", "json")
+        assert states(ran) == {"export": "Unused", "notify": "Unused", "read": "Used"}, ran
 
     def test_notices_that_a_log_in_between_was_not_given(self, folder: Path) -> None:
         log = month(["customers.list"] * 60)
@@ -249,6 +317,11 @@ class TestState:
             ('{"kind":"UnusedState","version":2}', "is UnusedState of version 2"),
             ('{"kind":"Other","version":1}', "is Other of version 1"),
             ('{"kind":"UnusedState","version":1}', "is not an UnusedState, and was not changed"),
+            *((state(**{name: 1e12}), "is not an UnusedState, and was not changed") for name in ("covered", "broken")),
+            (state(covered=-1), "is not an UnusedState, and was not changed"),
+            (state(doubtful={"sa:a/b": 1e12}), "is not an UnusedState, and was not changed"),
+            (state(scopes=[{**SCOPE, "lastUse": 1e12}]), "is not an UnusedState, and was not changed"),
+            (state(scopes=[{**SCOPE, "firstSeen": -1}]), "is not an UnusedState, and was not changed"),
         ],
     )
     def test_that_cannot_be_read_is_an_error_and_left_as_it_is(self, folder: Path, content: str, said: str) -> None:

@@ -254,6 +254,11 @@ def test_a_line_of_another_shape_is_unreadable(member: dict[str, object]) -> Non
     assert report.contradicted == 1
 
 
+@pytest.mark.parametrize("now", [-1, 1e12, 1e300])
+def test_a_line_of_no_moment_is_unreadable(now: float) -> None:
+    assert codes(folded({**line(1, 1), "now": now})) == [HistoryCode.UNREADABLE]
+
+
 def test_the_word_history_elsewhere_in_a_line_is_none() -> None:
     record = {"kind": "evaluation", "endpoint": "crm/crm-api", "attributes": {"context.of": {"history": [1]}}}
     assert folded(record).findings == ()

@@ -87,7 +87,8 @@ def run(options: UnusedFlags) -> int:
 def show(totals: UsageTotals, memory: UseMemory, losses: Iterable[LogLoss], form: ReportOutput) -> int:
     """Print what was used, and return the exit code."""
     covered = memory.covered or 0.0
-    begin = covered - totals.window
+    # A window can be longer than the calendar.
+    begin = max(covered - totals.window, 0.0)
     missing = tuple(dict.fromkeys(loss.said for loss in losses if loss.until >= begin))
     lines = tuple(_scope_line(scope, memory, begin) for scope in totals.scopes)
     report = usageview.UsageReport(lines, begin, covered, missing)

@@ -7,6 +7,7 @@ decision that could not be replayed.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bailiwick_api import times
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.replay.tally import ReplayTally
 from bailiwick_engine.policy.model import CompiledPolicy
@@ -58,7 +59,7 @@ class LogReplay:
 
     def _before(self, record: Mapping[str, Any]) -> bool:
         now = record.get("now")
-        return self._since is not None and isinstance(now, float | int) and now < self._since
+        return self._since is not None and times.is_moment(now) and now < self._since
 
     def _outcome(self, record: Mapping[str, Any], opening: Mapping[str, Any] | None) -> ReplayOutcome | None:
         if record["kind"] == SEARCH:

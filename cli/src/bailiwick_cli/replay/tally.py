@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+from bailiwick_api import times
 from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_engine import keys
 from bailiwick_evidence.replay.outcomes import FLIPS, Hindrance, ReplayClass, ReplayOutcome, ReplaySide, not_replayable
@@ -126,7 +127,7 @@ class ReplayTally:
         code = outcome.code
         self.codes[code] += 1
         now = record.get("now")
-        if isinstance(now, float | int):
+        if times.is_moment(now):
             self._span(now)
         self.old_ns += outcome.old_ns
         self.new_ns += outcome.new_ns
@@ -139,7 +140,7 @@ class ReplayTally:
         if outcome.kind is ReplayClass.MAYBE:
             self.may.update(outcome.may)
             self.possible[group] = self.possible.get(group, frozenset()) | outcome.may
-        if outcome.kind in _ASKS and isinstance(now, float | int):
+        if outcome.kind in _ASKS and times.is_moment(now):
             self._ask(datetime.fromtimestamp(now, UTC).date().isoformat(), outcome.news[0].steps)
         kept = self.samples.setdefault(group, [])
         if len(kept) < SAMPLES:

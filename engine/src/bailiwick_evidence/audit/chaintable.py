@@ -235,4 +235,5 @@ def line_time(line: bytes) -> float | None:
     """Return when a line was written, by its own time near its beginning, in seconds since the epoch."""
     found = _TIME.search(line)
     moment = None if found is None else times.parse_time(found[1].decode())
-    return None if moment is None else moment.timestamp()
+    seconds = None if moment is None else moment.timestamp()
+    return seconds if times.is_moment(seconds) else None

@@ -134,7 +134,7 @@ def events_of(
     moment = None if decided.time is None else times.parse_time(decided.time)
     time = decided.now if decided.now is not None else None if moment is None else moment.timestamp()
     found = _by_object(decided, definitions)
-    if time is None or found is None:
+    if not times.is_moment(time) or found is None:
         return None
     noted = {one.object for one in decided.history if one.awaited}
     counted = {name for name, (_, mentions) in found.items() if any(one.added for one in mentions)} | noted

@@ -4,9 +4,13 @@ Holds: parsed once, at the edge; a line with another shape is not a record.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
+
+from bailiwick_api import times
+
+_MOMENT: Final = msgspec.Meta(ge=0, lt=times.END)
 
 
 class RecordAccount(msgspec.Struct, frozen=True):
@@ -147,7 +151,7 @@ class RecordShape(msgspec.Struct, frozen=True):
     digest: str | None = None
     grant: GrantState | None = None
     audit: tuple[RecordAudit, ...] = ()
-    now: float | None = None
+    now: Annotated[float, _MOMENT] | None = None
     attributes: dict[str, Any] | None = None
     limits: str | None = None
     policies: dict[str, str | None] | None = None

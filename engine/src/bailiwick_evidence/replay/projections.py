@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import orjson
 
+from bailiwick_api import times
 from bailiwick_engine.cel.members import HISTORY, Path
 from bailiwick_engine.historynumbers import HistoryNumbers
 from bailiwick_engine.policy.dimensions.table import DIMENSIONS, reads_of
@@ -61,7 +62,7 @@ class Projection:
     def key(self, record: Mapping[str, Any]) -> bytes | None:
         """Return the key that equal records share; None for a record that equals no other."""
         resource, now = record.get("resource"), record.get("now")
-        if not isinstance(resource, dict) or not isinstance(now, float | int):
+        if not isinstance(resource, dict) or not times.is_moment(now):
             return None
         if not isinstance(resource.get("type"), str) or not isinstance(resource.get("id"), str):
             return None

@@ -21,8 +21,6 @@ ASKED: Final = "asked"
 """Denied until somebody approves it."""
 DENIED: Final = "denied"
 OUTCOMES: Final = (ALLOWED, ASKED, DENIED)
-LATEST: Final = 253_402_300_799
-"""The last second of the year 9999, behind which there are no dates."""
 _ASKED: Final = frozenset(reason.value for reason, row in EXPLAINED.items() if row.disposition is Disposition.CHALLENGE)
 
 
@@ -86,7 +84,7 @@ class ListedRecord:
 def moment_of(record: Mapping[str, Any]) -> float | None:
     """Return when a decision was made, in seconds since the epoch; None: the record does not say."""
     now = record.get("now")
-    if isinstance(now, int | float) and not isinstance(now, bool) and 0 <= now < LATEST:
+    if times.is_moment(now):
         return float(now)
     time = times.parse_time(record.get("time"))
     return None if time is None else time.timestamp()

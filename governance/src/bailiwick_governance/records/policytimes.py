@@ -6,7 +6,7 @@ digests; what the decisions around a moment do not show alike is a doubt, which 
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeGuard
+from typing import Any, Final, NamedTuple
 
 from bailiwick_api import times
 from bailiwick_engine.approval.display import visible
@@ -27,8 +27,6 @@ from bailiwick_governance.records.logfiles import LogFiles
 _MODE: Final = "mode"
 _POLICY: Final = "policy"
 _NAMED: Final = 5
-_END_OF_TIME: Final = 253_402_300_800
-"""The year 10000, which no calendar of ours has, in seconds since the epoch."""
 
 
 class _Witnessed(NamedTuple):
@@ -125,7 +123,7 @@ class PolicyTimes:
 
     def _add_decision(self, chain: str, record: Mapping[str, Any]) -> None:
         now, place = record.get("now"), record.get("endpoint")
-        if not _is_time(now) or not isinstance(place, str):
+        if not times.is_moment(now) or not isinstance(place, str):
             return
         namespace, _, name = place.partition("/")
         around = self._around.setdefault((namespace, name), {}).setdefault(chain, _Around())
@@ -219,11 +217,6 @@ class PolicyTimes:
             yield "the line is missing that says which version decided: give earlier files"
         elif versions != engine_versions():
             yield f"version {visible(versions['engine'])} decided, and this one answers: it may read policies otherwise"
-
-
-def _is_time(value: object) -> TypeGuard[float]:
-    """Tell whether a value is a moment of the calendar, in seconds since the epoch."""
-    return isinstance(value, int | float) and 0 <= value < _END_OF_TIME
 
 
 def _moment(one: _Witnessed) -> float:

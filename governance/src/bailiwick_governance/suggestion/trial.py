@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from bailiwick_api import times
 from bailiwick_engine.compile.policies import parse_spec
 from bailiwick_engine.compile.policydigest import policy_digest, policy_text
 from bailiwick_engine.keys import Key
@@ -202,7 +203,7 @@ class ProposalTrial:
 
     def _before(self, record: Mapping[str, Any]) -> bool:
         now = record.get("now")
-        return isinstance(now, float | int) and now < self.begin
+        return times.is_moment(now) and now < self.begin
 
     def _candidates(self, specs: Mapping[PolicyName, Object]) -> list[CandidatePolicy]:
         found: list[CandidatePolicy] = []

@@ -7,6 +7,7 @@ that nothing is found unused for it.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from bailiwick_api import times
 from bailiwick_evidence.audit.findings import FindingCode, LogFinding
 from bailiwick_evidence.audit.lines import ChainLine, parse_line
 from bailiwick_evidence.audit.logaudit import LogAudit
@@ -111,7 +112,7 @@ class LogUsage:
     def _decision(self, record: Mapping[str, Any], chain: str, order: int) -> None:
         now, endpoint = record.get("now"), record.get("endpoint")
         used = self._attribution.use(record)
-        if used is None or not isinstance(now, float | int) or not isinstance(endpoint, str):
+        if used is None or not times.is_moment(now) or not isinstance(endpoint, str):
             self.unread += 1
             return
         self.counted += 1

@@ -303,6 +303,8 @@ class TestUnderivable:
         [
             (lambda told: {**told, "kind": "search"}, Obstacle.NOT_A_DECISION),
             (lambda told: {**told, "caller": "somebody"}, Obstacle.RECORD_UNREADABLE),
+            (lambda told: {**told, "now": 1e12}, Obstacle.RECORD_UNREADABLE),
+            (lambda told: {**told, "now": -1}, Obstacle.RECORD_UNREADABLE),
             (lambda told: {**told, "attributes": {"context.n": {"a": 1}}}, Obstacle.RECORD_UNREADABLE),
             (lambda told: {**told, "attributes": {"n": 1}}, Obstacle.RECORD_UNREADABLE),
             (lambda told: {**told, "attributes": {"context": 1}}, Obstacle.RECORD_UNREADABLE),
@@ -318,7 +320,15 @@ class TestUnderivable:
             (lambda told: {**told, "endpoint": "crm/other"}, Obstacle.POLICY_ELSEWHERE),
         ],
         ids=[
-            *("a search", "no account", "an object as a value", "a name of nothing", "a value for everything"),
+            *(
+                "a search",
+                "no account",
+                "the year 33658",
+                "before 1970",
+                "an object as a value",
+                "a name of nothing",
+                "a value for everything",
+            ),
             *("a member of a number", "no moment", "no attributes", "a new reason", "another digest of the rule"),
             *("a digest of no text", "another endpoint"),
         ],

@@ -372,7 +372,7 @@ class TestProjections:
             assert found.code == code
 
     @pytest.mark.parametrize("raw", [ALLOW, GATED, DENY], ids=["allowed", "by a grant", "denied"])
-    @pytest.mark.parametrize("value", [None, 7, "x", True, [], {}, [7], {"a": 7}], ids=repr)
+    @pytest.mark.parametrize("value", [None, 7, -1e300, "x", True, [], {}, [7], {"a": 7}], ids=repr)
     def test_of_a_record_with_an_odd_member_spoil_no_others(self, raw: Object, value: object) -> None:
         told = record(raw, used=approved()) if raw is GATED else record(raw)
         book = book_of(texts_of([raw["spec"]]), [ASK])

@@ -135,7 +135,7 @@ def test_a_record_of_another_shape_is_none() -> None:
     assert use({**record(ALLOW), "actors": 7}, ALLOW) is None
 
 
-@pytest.mark.parametrize("value", [None, 7, "x", True, [], {}, [7], {"a": 7}], ids=repr)
+@pytest.mark.parametrize("value", [None, 7, -1e300, "x", True, [], {}, [7], {"a": 7}], ids=repr)
 @pytest.mark.parametrize("told", [record(ALLOW), record(GATED, used=approved())], ids=["a rule", "a grant"])
 def test_a_record_with_an_odd_member_says_nothing_of_others(told: Object, value: object) -> None:
     attribution = UseAttribution(texts(ALLOW, GATED))

@@ -9,7 +9,6 @@ from typing import Final
 
 from bailiwick_api import times
 from bailiwick_cli.errors import CliError
-from bailiwick_governance.records.listedrecords import LATEST
 
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
@@ -28,7 +27,7 @@ class ReportPeriod:
     @classmethod
     def between(cls, begin: float, end: float) -> "ReportPeriod":
         """Return the period between two times. Raises `CliError` if there is none."""
-        if not 0 <= begin < LATEST or not 0 <= end < LATEST:
+        if not times.is_moment(begin) or not times.is_moment(end):
             raise CliError("--from and --to must be times from 1970 to 9999")
         if end <= begin:
             raise CliError(
