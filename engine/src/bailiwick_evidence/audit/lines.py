@@ -1,9 +1,8 @@
 """The lines of chains in files and streams, also torn lines, and lines that were cut in two.
 
 Standing: under `logaudit`. Holds: files may be cut anywhere and may come in any order. Of a file, only its first and
-its last piece of a line are kept. A line that is too long for a chain is told apart, see `longlines`. A torn line is
-the beginning of an object and not a whole object, so that no reader of JSON finds a record in text that the audit
-skips.
+its last piece of a line are kept. A line that is too long for a chain is a `LongLine`. A torn line is the beginning of
+an object and not a whole object, so that no reader of JSON finds a record in text that the audit skips.
 """
 
 import json

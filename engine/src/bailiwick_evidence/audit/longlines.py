@@ -2,7 +2,7 @@
 
 Standing: under `lines`, which finds them, and `logaudit`. Holds: such a line is the line of each number whose `hash`
 line names it, whichever of the two stands first and in whichever file. Memory and work are bounded: a text gives way to
-later ones, and a copy is read for a few numbers only. A number for which it was not read is told.
+later ones, and a copy is read for a few numbers only. A number for which it was not read is reported.
 """
 
 import hashlib

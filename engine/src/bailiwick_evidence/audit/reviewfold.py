@@ -159,7 +159,7 @@ class ReviewFold:
         """Keep a part of a file; of the file, once all of its parts are here, when it came into force."""
         key, count = (place[0], str(record["digest"])), int(record["parts"])
         since, number, text = parse_time(record["time"]), int(record["part"]), str(record["text"])
-        # No process writes others, and whoever can write lines would fill the memory with them.
+        # No process writes others, and lines of strangers would fill the memory with them.
         if since is None or not 0 <= number < count <= _MOST_PARTS or len(text) > MOST_BYTES:
             return
         if key not in self._parts and len(self._parts) >= MOST_INCOMPLETE:
