@@ -1,6 +1,7 @@
 """A line that is too long for an entry of a log is the line of the number that has its hash, for every reader."""
 
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from itertools import permutations
 from typing import Any, Final
@@ -12,6 +13,7 @@ from bailiwick_evidence.audit.claims import ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_evidence.audit.lines import ChainLine, parse_line
 from bailiwick_evidence.audit.logaudit import LogAudit
+from bailiwick_evidence.merkle import leaf_hash
 from support.evidence.logs import WITNESS_KEY, ProcessLog, hash_members, places, written
 from support.work import lines_run
 
@@ -93,6 +95,22 @@ def test_what_a_chain_has_only_the_hash_of_is_altered_if_the_line_is_not_here_or
         audit, lines, reports = read([b"".join([*made.lines[:4], instead, *made.lines[4:]])], [made.checkpoint()])
         assert (long_ones(lines, made.id), places(reports[made.id])) == ([], ["altered at 3"])
         assert audit.unread_apart >= 1
+
+
+@pytest.mark.parametrize("signed", [False, True], ids=["before it was signed", "though it was signed"])
+def test_a_process_may_be_killed_while_it_writes_the_line(*, signed: bool) -> None:
+    made = ProcessLog().records(2)
+    note = made.checkpoint()
+    made.add(evaluation_id="long", decision=True, resource={"id": LONG})
+    head = urlsafe_b64encode(leaf_hash(made.lines[3][:-1])).rstrip(b"=").decode()
+    after = ProcessLog(3, previous={"id": made.id, "seq": 3, "head": head}).records(1).close()
+    begun = b"".join(made.stream)[:-30_000]
+    # What follows in the file names the last whole line of the chain.
+    files = [begun + b"".join(after.lines)]
+    _, _, reports = read(files, [made.checkpoint() if signed else note, after.checkpoint()])
+    assert reports[made.id].bad is signed
+    assert ("altered at 3" in places(reports[made.id])) is signed
+    assert places(reports[after.id]) == []
 
 
 def test_a_short_line_has_no_place_by_its_hash() -> None:

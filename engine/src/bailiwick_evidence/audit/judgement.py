@@ -97,9 +97,18 @@ class _Judgement:
         self.newest = said.newest
         self.clusters = said.clusters
         self.findings: list[LogFinding] = []
-        self.altered = dict.fromkeys(lacking.missing, "the long line that it has the hash of is missing")
+        missing = [seq for seq in lacking.missing if not self._is_being_written(seq)]
+        self.altered = dict.fromkeys(missing, "the long line that it has the hash of is missing")
         self.passed_over = lacking.unread
         self.numbered: dict[int, int] = {}
+
+    def _is_being_written(self, seq: int) -> bool:
+        """Tell whether the process may have been killed while it wrote a long line behind the last line, its hash.
+
+        It signs a number only once all of both is written. Another chain may name the last line all the same.
+        """
+        log = self.log
+        return log.closed is None and seq == log.leaves.size - 1 and all(claim.size <= seq for claim in self.roots)
 
     def report(self) -> ChainReport:
         log = self.log
