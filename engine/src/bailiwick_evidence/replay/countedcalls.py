@@ -5,8 +5,9 @@ whatever the candidate makes of it. A call of which a history cannot say from th
 makes that history unknown for all records. The order of the lines never matters. Memory is bounded.
 """
 
-from bisect import bisect_left, insort
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 from bailiwick_engine.call import Party
@@ -38,12 +39,38 @@ class _CountedCall(NamedTuple):
     total: int
 
 
+class _CallsOfKey:
+    """The calls that one object would have counted. They are put in order once, when the first one is read."""
+
+    def __init__(self) -> None:
+        self._calls: list[_CountedCall] = []
+        self._sums: list[int] = []
+
+    def add(self, call: _CountedCall) -> None:
+        self._calls.append(call)
+        self._sums.clear()
+
+    def numbers(self, history: CompiledHistory, total: int | None, moment: tuple[int, str]) -> HistoryNumbers:
+        """Return the numbers as they would be after a call that adds this. `moment`: its time and id."""
+        if not self._sums:
+            self._calls.sort()
+            # Of the calls before each place, so that no window is added up again.
+            self._sums = list(accumulate((call.total for call in self._calls), initial=0))
+        end = bisect_left(self._calls, moment)
+        start = bisect_left(self._calls, (_window_start(history, moment[0]), ""), hi=end)
+        count = end - start + (0 if total is None else 1)
+        age = max(-(-(moment[0] - self._calls[end - 1].time) // 1_000), 0) if end > start else None
+        if history.amount is None:
+            return HistoryNumbers(count, age=age)
+        return HistoryNumbers(count, self._sums[end] - self._sums[start] + (total or 0), history.amount.digits, age)
+
+
 class CountedCalls:
     """All calls of a log that histories of the candidate count. Add every record before the first one is replayed."""
 
     def __init__(self, most: int = MOST_CALLS) -> None:
         self._room = most
-        self._calls: dict[tuple[HistoryName, str], list[_CountedCall]] = {}
+        self._calls: dict[tuple[HistoryName, str], _CallsOfKey] = {}
         self._unknown: set[HistoryName] = set()
 
     def add(self, record: Mapping[str, Any], pair: EndpointPair) -> None:
@@ -63,7 +90,7 @@ class CountedCalls:
             elif place.total is not None:
                 self._room -= 1
                 counted = _CountedCall(int(shape.now * 1000), _id(record), place.total)
-                insort(self._calls.setdefault((name, place.object), []), counted)
+                self._calls.setdefault((name, place.object), _CallsOfKey()).add(counted)
 
     def numbers(self, record: Mapping[str, Any], pair: EndpointPair) -> dict[str, HistoryNumbers]:
         """Return what the rules of the candidate would read for a record, by the names of its histories."""
@@ -76,8 +103,8 @@ class CountedCalls:
             name = _name(shape, history)
             place = None if name in self._unknown else _place(history, pair.new, found, shape)
             if place is not None and place.object:
-                calls = self._calls.get((name, place.object), [])
-                numbers[history.name] = _numbers(history, calls, place.total, (int(shape.now * 1000), _id(record)))
+                calls = self._calls.get((name, place.object), _CallsOfKey())
+                numbers[history.name] = calls.numbers(history, place.total, (int(shape.now * 1000), _id(record)))
         return numbers
 
 
@@ -123,20 +150,6 @@ def _is_known(inputs: Inputs, path: Path) -> bool:
             return False
         value = value[name]
     return not isinstance(value, Mapping)
-
-
-def _numbers(
-    history: CompiledHistory, calls: Sequence[_CountedCall], total: int | None, moment: tuple[int, str]
-) -> HistoryNumbers:
-    """Return the numbers as they would be after a call that adds this. `moment`: its time and id."""
-    start, end = bisect_left(calls, (_window_start(history, moment[0]), "")), bisect_left(calls, moment)
-    count = end - start
-    age = max(-(-(moment[0] - calls[end - 1].time) // 1_000), 0) if count > 0 else None
-    added = 0 if total is None else 1
-    if history.amount is None:
-        return HistoryNumbers(count + added, age=age)
-    summed = sum(calls[place].total for place in range(start, end)) + (total or 0)
-    return HistoryNumbers(count + added, summed, history.amount.digits, age)
 
 
 def _window_start(history: CompiledHistory, now: int) -> int:

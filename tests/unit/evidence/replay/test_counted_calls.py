@@ -1,7 +1,7 @@
 """Where a candidate's history has no numbers on record, the allowed calls of the log are counted, as they were made."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import pytest
@@ -19,8 +19,9 @@ from bailiwick_evidence.replay.projections import Projection, ReplayBook
 from property.evidence.test_replays import book_of
 from support.derivations import texts_of
 from support.objects import Object
-from unit.engine.cases import NOW, snapshot
-from unit.evidence.derive.test_derive_histories import AMOUNT, known, limiting, served
+from support.work import lines_run
+from unit.engine.cases import NOW, snapshot, with_context
+from unit.evidence.derive.test_derive_histories import known, limiting, served
 
 ALL: Final = limiting("true")
 NOT_RECORDED: Final = "not_replayable:history_not_recorded"
@@ -33,6 +34,7 @@ def unsummed(text: str, **changes: Any) -> Object:  # noqa: ANN401 - members of 
     return made
 
 
+READING: Final = limiting("context.amount != ''")
 OTHER: Final = unsummed("history.exports.count <= 2", window="2h")
 
 
@@ -126,35 +128,62 @@ def test_what_there_is_no_room_for_makes_a_history_unknown() -> None:
     "window",
     [{"window": "2h"}, {"window": "1d"}, {"window": None, "calendar": {"unit": "Hour", "timeZone": "Europe/Berlin"}}],
 )
+@pytest.mark.parametrize("summed", [False, True])
 @pytest.mark.parametrize("seed", range(8))
-def test_the_numbers_are_those_that_the_engine_would_have_counted(window: Object, seed: int) -> None:
+def test_the_numbers_are_those_that_the_engine_would_have_counted(window: Object, seed: int, *, summed: bool) -> None:
     """The oracle is the commit of the decision point, given the same calls in order."""
     changes = {name: value for name, value in window.items() if value is not None}
-    new = unsummed("history.exports.count <= 2", **changes)
+    new = (limiting if summed else unsummed)("history.exports.count <= 2", **changes)
     if window["window"] is None:
         del new["spec"]["endpointSettings"]["history"][0]["window"]
     (endpoint,) = snapshot(new).endpoints.values()
     chance = random.Random(seed)  # noqa: S311 - so that a seed tells all
-    times = sorted(chance.sample(range(30_000), 15))
-    records = [record(at, f"{at:05}") for at in times]
-    book = book_of(texts_of([ALL["spec"]]), [new])
+    amounts = {at: f"{chance.randrange(10**9)}.{chance.randrange(100):02}" for at in chance.sample(range(30_000), 15)}
+    amounts = dict(sorted(amounts.items()))
+    records = [with_amount(at, amount) for at, amount in amounts.items()]
+    book = book_of(texts_of([READING["spec"]]), [new])
     for one in chance.sample(records, len(records)):
         book.count(one)
     counted = book._counted
     assert counted is not None
     (pair,) = (one.pair for one in book._projections.values() if isinstance(one, Projection))
     found = [counted.numbers(one, pair)["exports"] for one in records]
-    assert found == engine_numbers(endpoint, times)
+    assert found == engine_numbers(endpoint, amounts)
 
 
-def engine_numbers(endpoint: CompiledEndpoint, times: Sequence[int]) -> list[HistoryNumbers]:
-    subject = AMOUNT.subject
-    assert isinstance(subject, Party)
-    needs = history_needs(endpoint.histories, AMOUNT, subject, seen(endpoint, AMOUNT, subject, NOW), ["exports"])
-    assert isinstance(needs, HistoryNeeds)
-    (need,) = needs.objects
-    state, numbers = KeyState("crm-api", need.key), []
-    for at in times:
+def test_the_numbers_of_a_call_are_the_same_work_however_many_calls_are_in_the_window() -> None:
+    few, many = (lines_run(summing(count)) for count in (250, 1_000))
+    assert many < 1.1 * few
+
+
+def summing(count: int) -> Callable[[], object]:
+    """Return the reading of the numbers of a few calls behind so many of one key, all in one window."""
+    records = [with_amount(at, "1.37") for at in range(count)]
+    book = book_of(texts_of([READING["spec"]]), [limiting("history.exports.sum <= 9.0", window="30d")])
+    for one in records:
+        book.count(one)
+    counted = book._counted
+    assert counted is not None
+    (pair,) = (one.pair for one in book._projections.values() if isinstance(one, Projection))
+    # What is done once for all of them is done.
+    counted.numbers(records[0], pair)
+    return lambda: [counted.numbers(one, pair) for one in records[-10:]]
+
+
+def with_amount(at: int, amount: str) -> Object:
+    return record(at, f"{at:05}", READING, attributes={"context.amount": amount})
+
+
+def engine_numbers(endpoint: CompiledEndpoint, amounts: Mapping[int, str]) -> list[HistoryNumbers]:
+    state, numbers = None, []
+    for at, amount in amounts.items():
+        call = with_context(amount=amount)
+        subject = call.subject
+        assert isinstance(subject, Party)
+        needs = history_needs(endpoint.histories, call, subject, seen(endpoint, call, subject, NOW), ["exports"])
+        assert isinstance(needs, HistoryNeeds)
+        (need,) = needs.objects
+        state = state or KeyState("crm-api", need.key)
         moment = int((NOW + at) * 1000)
         clock = ClockBounds(moment, moment)
         numbers.append(numbers_at(state, need, clock, with_this=True)["exports"])
