@@ -84,7 +84,10 @@ async def test_an_approval_comes_in_meta() -> None:
 
 
 async def test_who_asks_for_an_approval_runs_nothing() -> None:
-    script, ran = ListingScript(answer({"task": {"id": "g.u", "status": "pending"}}, 202)), list[str]()
+    script, ran = (
+        ListingScript(deny("approval_required"), answer({"task": {"id": "g.u", "status": "pending"}}, 202)),
+        list[str](),
+    )
     async with Client(server_of(script, ran)) as client:
         with pytest.raises(MCPError) as caught:
             await client.call_tool("pay", {}, meta={REASON_META: "INC-1"})
@@ -92,11 +95,11 @@ async def test_who_asks_for_an_approval_runs_nothing() -> None:
 
 
 async def test_a_nested_call_is_asked_about_as_itself() -> None:
-    script, ran = ListingScript(allow(), deny()), list[str]()
+    script, ran = ListingScript(deny("approval_required"), allow(), deny()), list[str]()
     async with Client(server_of(script, ran)) as client:
         with pytest.raises(Exception, match="outer"):
             await client.call_tool("outer", {}, meta={APPROVAL_META: SHOWN})
-    assert [body["action"]["name"] for body in script.bodies] == ["outer", "pay"]
+    assert [body["action"]["name"] for body in script.bodies] == ["outer", "outer", "pay"]
     assert ran == []
 
 

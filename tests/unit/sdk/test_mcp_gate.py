@@ -33,6 +33,7 @@ REFUND: Final = McpMessage(
 ASKS: Final = {"endpoint": "e", "template": "t", "expires_at": "x", "binding_token": "b"}
 SHOWN: Final = {"id": "g.u", "state": "jws"}
 PENDING: Final = {"task": {"id": "g.u", "status": "pending"}}
+NEEDED: Final = deny("approval_required")
 APPROVED: Final = {"task": {"id": "g.u", "status": "approved", "result": {"mode": "reevaluate", "approval": SHOWN}}}
 DENIED: Final = {"task": {"id": "g.u", "status": "denied"}}
 
@@ -341,12 +342,12 @@ async def test_a_denial_that_nobody_can_approve_says_nothing_of_it() -> None:
 
 
 async def test_a_request_for_an_approval_never_runs() -> None:
-    script = Script(answer(PENDING, 202))
+    script = Script(NEEDED, answer(PENDING, 202))
     error = await refusal(gate(script), asking({REASON_META: " INC-1 please "}))
     assert (error.data["reason"], error.data["task"]["id"]) == ("approval_pending", "g.u")
     assert APPROVAL_META in error.data["how"]
-    assert script.bodies[0]["context"]["business_justification"] == "INC-1 please"
-    assert script.sent[0].url.endswith("/requests")
+    assert script.bodies[1]["context"]["business_justification"] == "INC-1 please"
+    assert script.sent[1].url.endswith("/requests")
 
 
 async def test_who_must_approve_and_how_is_told() -> None:
@@ -355,7 +356,7 @@ async def test_who_must_approve_and_how_is_told() -> None:
         {"step": "p.r.two", "groups": ["leads"]},
     ]
     task = {"id": "agr-1.uid", "status": "pending", "progress": {"total_steps": 2, "awaiting": awaiting}}
-    told = gate(Script(answer({"task": task}, 202)), approve_with="kubectl bailiwick approve {grant} -n shop")
+    told = gate(Script(NEEDED, answer({"task": task}, 202)), approve_with="kubectl bailiwick approve {grant} -n shop")
     error = await refusal(told, asking({REASON_META: "INC-1"}))
     assert "It waits for owners, leads. To approve, run: kubectl bailiwick approve agr-1 -n shop. " in str(error)
     assert error.data["approve_with"] == "kubectl bailiwick approve agr-1 -n shop"
@@ -371,33 +372,33 @@ async def test_a_denial_that_opened_a_request_tells_the_same() -> None:
 
 @pytest.mark.parametrize("identifier", ["$(wipe).uid", "a b.uid", ".uid", "-x.uid"])
 async def test_no_command_is_made_of_what_is_no_name(identifier: str) -> None:
-    script = Script(answer({"task": {"id": identifier, "status": "pending"}}, 202))
+    script = Script(NEEDED, answer({"task": {"id": identifier, "status": "pending"}}, 202))
     error = await refusal(gate(script, approve_with="approve {grant}"), asking({REASON_META: "INC-1"}))
     assert "approve_with" not in error.data
     assert "runs:" not in str(error)
 
 
 async def test_asking_for_an_approval_that_is_there_does_not_run_either() -> None:
-    assert (await refusal(gate(Script(answer(APPROVED, 200))), asking({REASON_META: "x"}))).data["task"]
+    assert (await refusal(gate(Script(NEEDED, answer(APPROVED, 200))), asking({REASON_META: "x"}))).data["task"]
 
 
 async def test_who_may_not_ask_is_told_why() -> None:
-    script = Script(answer({"type": "x", "reason": "not_requestable", "detail": "no"}, 400))
+    script = Script(NEEDED, answer({"type": "x", "reason": "not_requestable", "detail": "no"}, 400))
     assert (await refusal(gate(script), asking({REASON_META: "x"}))).data["reason"] == "not_requestable"
 
 
 @pytest.mark.parametrize(("task", "reason"), [(PENDING, "approval_pending"), (DENIED, "approval_denied")])
 async def test_an_approval_that_nobody_gave_is_none(task: object, reason: str) -> None:
-    script = Script(answer(task))
+    script = Script(NEEDED, answer(task))
     error = await refusal(gate(script), asking({APPROVAL_META: "g.u"}))
     assert error.data["reason"] == reason
-    assert [request.method for request in script.sent] == ["GET"]
+    assert [request.method for request in script.sent] == ["POST", "GET"]
 
 
 @pytest.mark.parametrize("shown", ["g.u", SHOWN])
 async def test_the_repeated_call_is_decided_with_its_approval(shown: object) -> None:
     before = [answer(APPROVED)] if shown == "g.u" else []
-    script = Script(*before, allow(approval={"id": "g.u"}))
+    script = Script(NEEDED, *before, allow(approval={"id": "g.u"}))
     decision = await gate(script).admit(asking({APPROVAL_META: shown}))
     assert decision is not None
     assert decision.grant == "g.u"
@@ -405,14 +406,14 @@ async def test_the_repeated_call_is_decided_with_its_approval(shown: object) -> 
 
 
 async def test_approved_is_no_allow() -> None:
-    script = Script(answer(APPROVED), deny("approval_mismatch"))
+    script = Script(NEEDED, answer(APPROVED), deny("approval_mismatch"))
     assert (await refusal(gate(script), asking({APPROVAL_META: "g.u"}))).data["reason"] == "approval_mismatch"
 
 
 async def test_a_task_that_nobody_can_tell_of_is_no_approval() -> None:
-    script = Script(answer({}, 404), allow())
+    script = Script(NEEDED, answer({}, 404), allow())
     assert (await refusal(gate(script), asking({APPROVAL_META: "g.u"}))).code == -32603
-    assert [request.method for request in script.sent] == ["GET"]
+    assert [request.method for request in script.sent] == ["POST", "GET"]
 
 
 async def test_a_list_is_asked_about_in_batches() -> None:

@@ -3,16 +3,26 @@
 The gate looks nothing up for the first, and the second cannot tell what the server has from what it has not.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pytest
 
 from bailiwick import AsyncBailiwick
-from bailiwick.mcp.calls import McpMessage, McpRefusalError, ServedItem, ToolDefinition, ToolRule
+from bailiwick.mcp.calls import (
+    APPROVAL_META,
+    REASON_META,
+    McpMessage,
+    McpRefusalError,
+    ServedItem,
+    ToolDefinition,
+    ToolRule,
+)
 from bailiwick.mcp.gate import McpGate
-from bailiwick.mcp.proventokens import UNPROVEN, ProvenTokens
-from bailiwick.transports.base import HttpResponse
+from bailiwick.mcp.proventokens import UNDECIDED, UNPROVEN, ProvenTokens
+from bailiwick.mcp.resumption import Resumption
+from bailiwick.transports.base import HttpRequest, HttpResponse
 from bailiwick_engine.reasonrow import ReasonState
 from bailiwick_engine.reasons import reasons_of
 from support.sdk.script import Script, allow, answer, decisions_in, deny
@@ -23,6 +33,18 @@ REFUND: Final = McpMessage(
     token="t",
     tool=ToolDefinition(name="refund", schema={"properties": {"amount": {"type": "integer"}}}),
 )
+
+
+class AnsweringScript(Script):
+    """Answers each request by what it is."""
+
+    def __init__(self, answering: Callable[[HttpRequest], HttpResponse]) -> None:
+        super().__init__()
+        self._answering = answering
+
+    def send(self, request: HttpRequest, seconds: float) -> HttpResponse:
+        self._answers = [self._answering(request)]
+        return super().send(request, seconds)
 
 
 def gate(script: Script, **settings: Any) -> McpGate:  # noqa: ANN401 - the gate's own
@@ -61,6 +83,57 @@ async def test_who_may_not_call_it_does_not_learn_what_it_is_or_takes(message: M
     assert error.data["reason"] == "no_rule"
 
 
+APPROVALS: Final[Sequence[Mapping[str, Any]]] = (
+    {REASON_META: ""},
+    {REASON_META: 7},
+    {REASON_META: "INC-1"},
+    {APPROVAL_META: "agr-abc.123"},
+    {APPROVAL_META: 7},
+    {APPROVAL_META: {"id": "agr-abc.123"}},
+)
+
+
+@pytest.mark.parametrize("meta", APPROVALS)
+async def test_nor_does_an_approval_that_they_show_or_ask_for_say_what_there_is(meta: Mapping[str, Any]) -> None:
+    def answering(request: HttpRequest) -> HttpResponse:
+        if request.url.endswith("/evaluation"):
+            return deny("no_rule")
+        return answer({"type": "x", "reason": "not_requestable", "detail": "no"}, 400)
+
+    there = await refusal(gate(AnsweringScript(answering)), replace(REFUND, meta=meta))
+    missing = await refusal(gate(AnsweringScript(answering)), replace(REFUND, meta=meta, tool=None))
+    assert (there.code, str(there), there.data) == (missing.code, str(missing), missing.data)
+
+
+@pytest.mark.parametrize("action", ["accept", "decline", "cancel"])
+async def test_nor_does_the_answer_to_a_link(action: Literal["accept", "decline", "cancel"]) -> None:
+    resumed = Resumption("agr-abc.123", action)
+    with pytest.raises(McpRefusalError) as there:
+        await gate(Script(deny("no_rule"))).admit(REFUND, resumed)
+    missing = await refusal(gate(Script(deny("no_rule"))), replace(REFUND, tool=None))
+    assert (there.value.code, str(there.value), there.value.data) == (missing.code, str(missing), missing.data)
+
+
+async def test_nor_do_arguments_that_the_decision_point_does_not_take() -> None:
+    error = await refusal(gate(Script(answer({"reason": "bad_request"}, 400), deny("no_rule"))), REFUND)
+    assert error.data["reason"] == "no_rule"
+
+
+async def test_who_is_allowed_one_object_alone_learns_what_is_wrong_with_the_arguments() -> None:
+    rule = ToolRule(resource=("Order", "{id}"))
+    script = Script(allow())
+    message = replace(REFUND, params={"name": "refund", "arguments": {"id": "7", "amount": "x"}})
+    assert (await refusal(gate(script, tools={"refund": rule}), message)).data["reason"] == "bad_request"
+    assert script.bodies[0]["resource"]["id"] == "7"
+
+
+async def test_of_a_subscription_the_question_is_that_of_reading() -> None:
+    script = Script(deny("no_rule"))
+    message = McpMessage(method="resources/subscribe", params={"uri": "data://x"}, token="t")
+    await refusal(gate(script), message)
+    assert script.bodies[0]["action"]["name"] == "resources/read"
+
+
 async def test_a_tool_that_no_rule_maps_is_unmapped_whether_it_is_there_or_not() -> None:
     mapped = gate(Script(allow()), tools={"other": ToolRule()})
     there, missing = await refusal(mapped, REFUND), await refusal(mapped, replace(REFUND, tool=None))
@@ -91,7 +164,7 @@ LISTED: Final = McpMessage(method="tools/list", token="t")
 
 
 @pytest.mark.parametrize("reason", sorted(UNPROVEN))
-@pytest.mark.parametrize("message", [REFUND, LISTED])
+@pytest.mark.parametrize("message", [REFUND, LISTED, McpMessage(method="subscriptions/listen", token="t")])
 async def test_nothing_is_looked_up_for_a_token_that_proves_nobody(message: McpMessage, reason: str) -> None:
     script = Script(deny(reason))
     of = gate(script)
@@ -99,7 +172,14 @@ async def test_nothing_is_looked_up_for_a_token_that_proves_nobody(message: McpM
     assert decisions_in(script) == []
 
 
-@pytest.mark.parametrize("answers", [deny("no_rule"), allow(), deny("endpoint_unconfigured")])
+@pytest.mark.parametrize("reason", sorted(UNDECIDED))
+async def test_what_is_denied_whoever_asks_proves_nobody(reason: str) -> None:
+    script = Script(deny(reason), deny("identity_invalid"))
+    of = gate(script)
+    assert [await proven(of, LISTED), await proven(of, LISTED)] == [reason, "identity_invalid"]
+
+
+@pytest.mark.parametrize("answers", [deny("no_rule"), allow(), deny("condition_false")])
 async def test_a_token_that_proves_somebody_is_asked_about_once(answers: HttpResponse) -> None:
     script = Script(answers)
     of = gate(script)
@@ -150,10 +230,13 @@ def test_the_reasons_that_prove_nobody_are_those_of_the_decision_point() -> None
     assert {*map(str, reasons_of(ReasonState.IDENTITY)), "identity_revoked"} == UNPROVEN
 
 
-def test_only_so_many_tokens_are_remembered_and_the_one_not_seen_for_longest_goes() -> None:
-    tokens = ProvenTokens(2)
+def test_only_so_many_tokens_are_remembered_each_for_a_minute() -> None:
+    now = 0.0
+    tokens = ProvenTokens(2, lambda: now)
     tokens.add("a")
     tokens.add("b")
-    assert tokens.has("a")
+    tokens.add("a")
     tokens.add("c")
     assert [tokens.has(token) for token in "abc"] == [True, False, True]
+    now = 60.0
+    assert [tokens.has(token) for token in "abc"] == [False] * 3

@@ -5,6 +5,7 @@ resolved, and all that reaches it: arguments that the tool's schema does not tak
 the decision and the tool, and so would a URI that the server takes for another one.
 """
 
+import contextlib
 import hashlib
 import json
 import re
@@ -219,8 +220,12 @@ def listed_call(
     tool: ToolDefinition | None,
     tools: Mapping[str, ToolRule] | None,
     who: tuple[str | None, Principal | None],
+    arguments: object = None,
 ) -> AccessCall | None:
-    """Return the call that tells whether an item is listed: without arguments, of any object. None: unmapped."""
+    """Return the call that tells whether an item is listed: without arguments, of any object. None: unmapped.
+
+    Where a call has `arguments` that make an id, it is of that object.
+    """
     if method != CALL_TOOL:
         return _call(
             {}, who, method, AccessResource("prompt" if method == GET_PROMPT else "resource", name), None, None
@@ -229,7 +234,11 @@ def listed_call(
     if rule is None:
         return None
     kind, pattern = rule.resource or ("tool", name)
-    return _call({}, who, rule.action or name, _resource(kind, _HOLE.sub(_ANY, pattern), tool), None, rule.intent)
+    identifier = _HOLE.sub(_ANY, pattern)
+    if rule.resource is not None and isinstance(arguments, Mapping):
+        with contextlib.suppress(McpRefusalError):
+            identifier = _identifier(pattern, arguments)
+    return _call({}, who, rule.action or name, _resource(kind, identifier, tool), None, rule.intent)
 
 
 def _tool_call(

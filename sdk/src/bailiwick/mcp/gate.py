@@ -9,6 +9,7 @@ then.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from bailiwick.answers import MAX_CALLS
@@ -26,6 +27,7 @@ from bailiwick.mcp.calls import (
     LISTEN,
     LISTS,
     OF_RESOURCES,
+    READ_RESOURCE,
     REASON_META,
     McpMessage,
     McpRefusalError,
@@ -39,7 +41,7 @@ from bailiwick.mcp.calls import (
     unmapped,
 )
 from bailiwick.mcp.places import WaitingCalls, caller_of
-from bailiwick.mcp.proventokens import UNPROVEN, ProvenTokens
+from bailiwick.mcp.proventokens import UNDECIDED, UNPROVEN, ProvenTokens
 from bailiwick.mcp.refusals import APPROVAL_PENDING, ApprovalGuide, approval_refusal, decision_refusal
 from bailiwick.mcp.resumption import Resumption, input_required
 from bailiwick.outcomes import CallOutcome
@@ -49,6 +51,8 @@ WAIT_SECONDS: Final = 50.0
 WAITING_CALLS: Final = 64
 _REASON_LENGTH: Final = 1024
 _ANY: Final = "*"
+# What a gate answers, which stands only before callers that a rule names.
+_OF_GATES: Final = "approval_"
 _KINDS: Final = {CALL_TOOL: "tool", GET_PROMPT: "prompt"}
 _APPROVAL_REQUIRED: Final = "approval_required"
 _TOKEN_REQUIRED: Final = "approval_token_required"  # noqa: S105 - a reason
@@ -119,11 +123,12 @@ class McpGate:
     async def prove(self, message: McpMessage, *, sent_on: bool = False) -> None:
         """Return where the server may look up what a message names, or list it. Raises `McpRefusalError`.
 
-        A token that has not come before is asked about, by a dry run of the bare method. Its sender is proven by any
-        answer but that it proves no caller. `sent_on`: the server behind it hears of every message.
+        A token that has not come lately is asked about, by a dry run of the bare method. Its sender is proven by any
+        answer but that it proves no caller, or that no call is decided at the moment. `sent_on`: the server behind it
+        hears of every message.
         """
         guarded = LISTS[message.method][2] if message.method in LISTS else message.method
-        if guarded not in GUARDED and not sent_on:
+        if guarded not in GUARDED and guarded != LISTEN and not sent_on:
             return
         token, _ = self._who(message)
         if token is None or message.token is None or self._proven.has(token):
@@ -134,7 +139,7 @@ class McpGate:
             decision = await self._pdp.evaluate(question, dry_run=True)
         except ValueError as error:
             raise bad_request(f"The request cannot be asked about: {error}.") from error
-        if not decision.available or decision.reason in UNPROVEN:
+        if not decision.available or decision.reason in UNPROVEN | UNDECIDED:
             raise decision_refusal(decision)
         self._proven.add(token)
 
@@ -149,21 +154,24 @@ class McpGate:
             _check_listening(message.params)
             return None
         who = self._who(message)
+        call: AccessCall | None = None
+        decision: AccessDecision | None = None
         try:
             call = call_of(message, self._tools, who, self._meta)
-        except McpRefusalError:
-            # It tells what the server has and what that takes.
-            await self._require_listed(message, who)
-            raise
-        try:
             decision = await self._decide(call, message, resumption)
             if not decision.allowed:
                 raise decision_refusal(decision, self._guide)
         except ValueError as error:
+            await self._require_listed(message, who, None if call is None else replace(call, args=None))
             raise bad_request(f"The request cannot be asked about: {error}.") from error
         except McpRefusalError as error:
-            if error.task is not None:
+            if call is not None and error.task is not None:
                 error.input_required = self._input_required(error, error.task, message, call, resumption)
+            if decision is not None and not decision.available:
+                # It may be for the sake of its arguments.
+                await self._require_listed(message, who, None if call is None else replace(call, args=None))
+            elif call is None:
+                await self._require_listed(message, who, call)
             raise
         return decision
 
@@ -210,20 +218,29 @@ class McpGate:
         """Answer the calls that wait now, since the server ends: their clients repeat them elsewhere."""
         self._waiting.end()
 
-    async def _require_listed(self, message: McpMessage, who: tuple[str | None, Principal | None]) -> None:
-        """Return where a caller may see in a list what a message names. Raises `McpRefusalError`."""
+    async def _require_listed(
+        self, message: McpMessage, who: tuple[str | None, Principal | None], call: AccessCall | None
+    ) -> None:
+        """Return where a caller may know of what a message names. Raises `McpRefusalError`.
+
+        What refuses a message for another reason than a plain decision tells what the server has, and what that takes.
+        `call` is asked about where there is one, else the item as for a list.
+        """
         found = message.params.get("uri" if message.method in OF_RESOURCES else "name")
         if message.method not in GUARDED or not isinstance(found, str) or not found:
             return
         name = found if message.tool is None else message.tool.name
-        call = listed_call(message.method, name, message.tool, self._tools, who)
+        if call is None:
+            method = READ_RESOURCE if message.method in OF_RESOURCES else message.method
+            arguments = message.params.get("arguments")
+            call = listed_call(method, name, message.tool, self._tools, who, arguments)
         if call is None:
             raise unmapped(f"the tool {name}")
         try:
             decision = await self._pdp.evaluate(call, dry_run=True)
         except ValueError as error:
             raise bad_request(f"The request cannot be asked about: {error}.") from error
-        if not decision.available or not _is_listed(decision):
+        if not decision.available or not _is_known(decision):
             raise decision_refusal(decision, self._guide)
 
     def _who(self, message: McpMessage) -> tuple[str | None, Principal | None]:
@@ -242,10 +259,14 @@ class McpGate:
         if resumption is not None:
             return await self._resumed(call, resumption)
         shown, reason = message.meta.get(APPROVAL_META), message.meta.get(REASON_META)
+        if shown is None and reason is None:
+            return await self._pdp.evaluate(call)
+        # What becomes of a request for an approval tells that its tool is there, and whose the request is.
+        look = await self._pdp.evaluate(call, dry_run=True)
+        if not look.available or not _is_known(look):
+            return look
         if reason is not None:
             raise await self._opened(call, reason)
-        if shown is None:
-            return await self._pdp.evaluate(call)
         return await self._pdp.evaluate(call, approval=await self._approval(shown))
 
     async def _approval(self, shown: object) -> Approval:
@@ -273,7 +294,7 @@ class McpGate:
         """Ask about a call that its client repeats. Raises `McpRefusalError`, also where it is to be repeated again."""
         # It proves who calls, before a place is held or a task is read, and uses, opens and counts nothing.
         look = await self._pdp.evaluate(call, dry_run=True)
-        if not look.available:
+        if not look.available or not _is_known(look):
             return look
         waits = look.task is not None and text(look.task, "id") == resumption.task
         if resumption.action == "decline":
@@ -355,6 +376,11 @@ def _is_listed(decision: AccessDecision) -> bool:
     # A dry run does not say where to ask for an approval, but whether one can be asked for.
     askable = text(decision.context, "next_action") == "request"
     return askable or decision.reason in _FOR_WANT_OF_ARGUMENTS or decision.reason == _FOR_WANT_OF_NUMBERS
+
+
+def _is_known(decision: AccessDecision) -> bool:
+    """Tell whether a caller may know of what they named: a list shows it, or they have asked for an approval of it."""
+    return _is_listed(decision) or decision.reason.startswith(_OF_GATES)
 
 
 def _check_listening(params: Mapping[str, Any]) -> None:

@@ -1,11 +1,13 @@
 """Tokens that the decision point has taken for somebody's: a server looks nothing up for the others.
 
-Standing: below `gate`. Holds: a token is remembered by its digest alone, and only so many are. That one is remembered
-permits nothing: each call is decided with the token that comes with it.
+Standing: below `gate`. Holds: a token is remembered by its digest alone, for a minute, and only so many are. That one
+is remembered permits nothing: each call is decided with the token that comes with it.
 """
 
 import hashlib
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final
 
 UNPROVEN: Final = frozenset(
@@ -24,30 +26,34 @@ UNPROVEN: Final = frozenset(
 )
 """Reasons of denials that say of a token that it proves no caller, or not now (docs/reference/reasons.md)."""
 
+UNDECIDED: Final = frozenset({"endpoint_unconfigured", "policy_invalid", "record_failed", "store_stale"})
+"""Reasons of denials that can be given before a token is looked at. Every call is denied then."""
+
 _MOST: Final = 4096
+_SECONDS: Final = 60.0
 
 
 class ProvenTokens:
-    """The tokens that came last."""
+    """The tokens that came last. `clock` is monotonic, in seconds."""
 
-    def __init__(self, most: int = _MOST) -> None:
-        """Remember so many."""
+    def __init__(self, most: int = _MOST, clock: Callable[[], float] = time.monotonic) -> None:
+        """Remember so many, each for a minute: by then it may have ended, or its subject was taken back."""
         self._most = most
-        self._digests: OrderedDict[bytes, None] = OrderedDict()
+        self._clock = clock
+        # Until when, by the digest, in the order in which they were added.
+        self._until: OrderedDict[bytes, float] = OrderedDict()
 
     def has(self, token: str) -> bool:
         """Tell whether a token was added, and is not forgotten yet."""
-        digest = _digest(token)
-        if digest not in self._digests:
-            return False
-        self._digests.move_to_end(digest)
-        return True
+        return self._until.get(_digest(token), float("-inf")) > self._clock()
 
     def add(self, token: str) -> None:
-        """Remember a token, in place of the one that was not seen for the longest time."""
-        self._digests[_digest(token)] = None
-        if len(self._digests) > self._most:
-            self._digests.popitem(last=False)
+        """Remember a token, in place of the one that was added first."""
+        digest = _digest(token)
+        self._until[digest] = self._clock() + _SECONDS
+        self._until.move_to_end(digest)
+        if len(self._until) > self._most:
+            self._until.popitem(last=False)
 
 
 def _digest(token: str) -> bytes:
