@@ -137,6 +137,7 @@ engine that serves decisions decides the recorded call again. The result is one 
 | attested | They can follow, but they depend on a sealed value, or on a state that only the record shows. |
 | underivable | Something that decides is missing: the text of a policy, an attribute, or the version of the engine. |
 | contradicted | They cannot follow. |
+| unreadable | No process of the version that the log names writes such a record. |
 
 For a sealed value, the audit tries every outcome of the conditions that read it, up to 4,096 combinations. The \
 recorded verdict must be among the results. If a grant decided, the engine must arrive at the gate. The recorded grant \

@@ -58,7 +58,10 @@ ATTACKS: Final = {
         "hand over a checkpoint that the process signed", PROCESS, "not used, because no witness cosigned it", AUDITOR
     ),
     "false verdict": LogAttack(
-        "record another verdict than the policies give", PROCESS, "`contradicted` record, with `--policies`", AUDITOR
+        "record another verdict than the policies give",
+        PROCESS,
+        "`contradicted` or `unreadable` record, with `--policies`",
+        AUDITOR,
     ),
     "leave out": LogAttack(
         "leave a record out", PROCESS, "fewer decisions on record than `bailiwick_decisions_total`", AUDITOR

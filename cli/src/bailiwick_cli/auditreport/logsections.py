@@ -95,7 +95,7 @@ def _findings(report: AuditReport) -> Iterator[Row]:
             state = _BAD if each.bad else _NOTE
             yield state, _log_cell(one.chain, one.pod), each.place, visible(each.said)
     for contradicted in verification.results.contradicted:
-        yield _BAD, cell(contradicted.place), "contradicted", show_escaped(contradicted.said)
+        yield _BAD, cell(contradicted.place), contradicted.code, show_escaped(contradicted.said)
     bad = [found.bad for found in totals.histories.findings]
     for line, wrong in zip(history_lines(totals.histories), bad, strict=True):
         yield _BAD if wrong else _NOTE, *_pieces(line)

@@ -11,12 +11,16 @@ from bailiwick_engine.decision.verdict import Verdict
 
 
 class DerivationClass(StrEnum):
-    """DERIVED: verdict, reason and rule follow. ATTESTED: they can, depending on what only the decision point knew."""
+    """DERIVED: verdict, reason and rule follow. ATTESTED: they can, depending on what only the decision point knew.
+
+    UNREADABLE: the record is said to be of this very version, and no process of it writes such a record.
+    """
 
     DERIVED = "derived"
     ATTESTED = "attested"
     UNDERIVABLE = "underivable"
     CONTRADICTED = "contradicted"
+    UNREADABLE = "unreadable"
 
 
 class Obstacle(StrEnum):
@@ -50,6 +54,14 @@ OBSTACLES: Final[dict[Obstacle, str]] = {
 }
 """The sentence for each obstacle."""
 
+UNWRITTEN: Final[dict[Obstacle, str]] = {
+    Obstacle.RECORD_UNREADABLE: "a member is missing, has another type than it always has, or contradicts another one",
+    Obstacle.ATTRIBUTE_MISSING: "it lacks an attribute that the rules read, or the time of the decision",
+    Obstacle.REASON_UNKNOWN: "this version has no such reason",
+    Obstacle.POLICY_ELSEWHERE: "it names a policy of another endpoint",
+}
+"""The obstacles that no process leaves to its own version, each with what is wrong with such a record."""
+
 
 @dataclass(frozen=True, slots=True)
 class EngineAnswer:
@@ -79,7 +91,7 @@ class EngineAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
-    """The result for a record. An underivable one has an `obstacle`, a contradicted one has an `answer`."""
+    """The result for a record. An underivable or unreadable one has an `obstacle`, a contradicted one an `answer`."""
 
     kind: DerivationClass
     obstacle: Obstacle | None = None

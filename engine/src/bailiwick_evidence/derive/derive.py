@@ -22,6 +22,7 @@ from bailiwick_engine.reasonrow import Disposition, ReasonState
 from bailiwick_engine.reasons import EXPLAINED, Reason, reasons_of
 from bailiwick_evidence.derive.choices import Unknowns
 from bailiwick_evidence.derive.derivation import (
+    UNWRITTEN,
     Derivation,
     DerivationClass,
     EngineAnswer,
@@ -69,7 +70,7 @@ def derive(
 ) -> Derivation:
     """Return the result for a record. `engine`: the versions that decided, from the line that opens the chain.
 
-    Without that line it is None. A record of another engine is derived as any, but never contradicted.
+    Without that line it is None. A record of another engine is derived as any, but never contradicted or unreadable.
     """
     return retrace_record(record, policies, engine)[0]
 
@@ -78,6 +79,17 @@ def retrace_record(
     record: Mapping[str, Any], policies: PolicyTexts, engine: Mapping[str, str] | None = engine_versions()
 ) -> tuple[Derivation, Retrace | None]:
     """Return the result for a record as `derive` does, and its call if the record follows or is contradicted."""
+    found, retrace = _retrace(record, policies)
+    if engine == engine_versions():
+        # Its own version reads all that a process writes, so that no member can keep a forged verdict from being found.
+        return Derivation(DerivationClass.UNREADABLE, found.obstacle) if found.obstacle in UNWRITTEN else found, retrace
+    if found.kind is DerivationClass.CONTRADICTED:
+        return underivable(Obstacle.ENGINE_VERSION_UNKNOWN), None
+    return found, retrace
+
+
+def _retrace(record: Mapping[str, Any], policies: PolicyTexts) -> tuple[Derivation, Retrace | None]:
+    """Return the result for a record as if this version had decided, and its call."""
     if record.get("kind") not in DECISIONS:
         return underivable(Obstacle.NOT_A_DECISION), None
     shape = parse_record(record)
@@ -93,9 +105,9 @@ def retrace_record(
     # The settings are those of a policy that does not compile, so they are unknown.
     unread = known is not None and not known.configured and _has_broken_policy(shape, policies)
     found, retrace = _compare_verdicts(shape, known, unread=unread)
-    if found.kind is not DerivationClass.CONTRADICTED or (engine == engine_versions() and not unread):
-        return found, retrace
-    return underivable(Obstacle.POLICY_BROKEN if unread else Obstacle.ENGINE_VERSION_UNKNOWN), None
+    if unread and found.kind is DerivationClass.CONTRADICTED:
+        return underivable(Obstacle.POLICY_BROKEN), None
+    return found, retrace
 
 
 def endpoint_on_record(shape: RecordShape, policies: PolicyTexts) -> KnownEndpoint | Obstacle | None:

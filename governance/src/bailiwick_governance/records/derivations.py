@@ -1,7 +1,7 @@
 """Decisions derived again: each record of a log against the policies' texts, counted, and named where it does not hold.
 
 Standing: under `audit verify` and `explain`, over `bailiwick_evidence.derive`. Holds: what cannot be derived is counted
-by its stable reason; it is no finding. A record that the engine contradicts is.
+by its stable reason; it is no finding. A record that the engine contradicts is, and one that no process writes.
 """
 
 import json
@@ -17,7 +17,7 @@ from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.lines import ChainLine, parse_line
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.chain import body
-from bailiwick_evidence.derive.derivation import OBSTACLES, Derivation, DerivationClass
+from bailiwick_evidence.derive.derivation import OBSTACLES, UNWRITTEN, Derivation, DerivationClass
 from bailiwick_evidence.derive.derive import Retrace, retrace_record
 from bailiwick_evidence.derive.differences import NO_RULE, differences, rule_named
 from bailiwick_evidence.derive.texts import PolicyTexts
@@ -31,6 +31,7 @@ LEDGER: Final = "ledger"
 DEVELOPMENT: Final = "development"
 # What both sentences name.
 _OF_A_VERDICT: Final = frozenset({"reason", "policy"})
+_FOUND: Final = frozenset({DerivationClass.CONTRADICTED, DerivationClass.UNREADABLE})
 RETRACED: Final = 20
 """Of so many contradicted records it is said how their verdict came."""
 _NAMED: Final = b'"evaluation_id":'
@@ -49,17 +50,19 @@ _SENTENCES: Final = {
 class ContradictedRecord:
     """A record that the engine contradicts: its place, and what both say. `retrace` of the first ones: how it came.
 
-    `order`: the number of its line among all lines that were read.
+    `order`: the number of its line among all lines that were read. `kind` is `UNREADABLE` of one that no process of
+    its own version writes.
     """
 
     place: str
     said: str
     retrace: Retrace | None
     order: int = 0
+    kind: DerivationClass = DerivationClass.CONTRADICTED
 
 
 class DerivedRecords:
-    """What records came to. `contradicted`: those of which the engine says otherwise."""
+    """What records came to. `contradicted`: those that the engine contradicts, or that no process writes."""
 
     def __init__(self, texts: PolicyTexts) -> None:
         self._texts = texts
@@ -92,10 +95,10 @@ class DerivedRecords:
             found, retrace = retrace_record(record, self._texts, versions_of(opening))
             code = found.kind.value if found.obstacle is None else f"{found.kind}:{found.obstacle}"
             self.counts.update([code] if counts else ())
-            if counts and found.kind is DerivationClass.CONTRADICTED:
+            if counts and found.kind in _FOUND:
                 kept = retrace if len(self.contradicted) < RETRACED else None
                 place = f"{line.link.id} {line.link.seq}"
-                self.contradicted.append(ContradictedRecord(place, _sentence(record, found), kept, order))
+                self.contradicted.append(ContradictedRecord(place, _sentence(record, found), kept, order, found.kind))
         endpoint = None if retrace is None else retrace.endpoint
         return None if endpoint is None else {one.name: one for one in endpoint.histories}
 
@@ -128,7 +131,7 @@ class RecordDerivation:
         """What is in the way, and what would help."""
         if self.found is None:
             return _SENTENCES[f"{DerivationClass.UNDERIVABLE}:{DEVELOPMENT}"]
-        if self.found.obstacle is not None:
+        if self.found.obstacle is not None and self.found.kind not in _FOUND:
             return OBSTACLES[self.found.obstacle]
         return _sentence(self.record, self.found)
 
@@ -210,6 +213,10 @@ def in_development(opening: Mapping[str, Any] | None) -> bool:
 
 
 def _sentence(record: Mapping[str, Any], found: Derivation) -> str:
+    """Return what is wrong with a record that the engine contradicts, or that no process writes."""
+    if found.obstacle is not None:
+        wrong = UNWRITTEN[found.obstacle]
+        return visible(f"no process of this version writes such a record of {record.get('evaluation_id')}: {wrong}")
     said = (
         f"the record of {record.get('evaluation_id')} says {record.get('reason')} by {rule_named(record.get('policy'))}"
     )

@@ -52,11 +52,15 @@ class LogTotals:
 
 @dataclass(frozen=True, slots=True)
 class ContradictedLine:
-    """A record that the engine contradicts, as it is printed. `order`: the number of its line among all lines."""
+    """A record that the engine contradicts, as it is printed. `order`: the number of its line among all lines.
+
+    `code` says if it is one that no process of its own version writes.
+    """
 
     order: int
     place: str
     said: str
+    code: str
     near: tuple[tuple[tuple[str, str], ...], ...] = ()
     members: dict[str, Any] | None = None
 
@@ -65,8 +69,8 @@ class ContradictedLine:
         """Return how a record is printed."""
         near = None if one.retrace is None else NearView.from_retrace(one.retrace)
         if near is None:
-            return cls(one.order, one.place, one.said)
-        return cls(one.order, one.place, one.said, tuple(map(tuple, near.lines())), near.objects())
+            return cls(one.order, one.place, one.said, one.kind.value)
+        return cls(one.order, one.place, one.said, one.kind.value, tuple(map(tuple, near.lines())), near.objects())
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class ChainResults:
             tuple(sorted((one for part in parts for one in part.reports), key=ChainReport.rank)),
             dict(counts),
             tuple(
-                one if number < RETRACED else ContradictedLine(one.order, one.place, one.said)
+                one if number < RETRACED else ContradictedLine(one.order, one.place, one.said, one.code)
                 for number, one in enumerate(contradicted)
             ),
         )
@@ -218,7 +222,7 @@ class LogVerification:
             for found in report.findings:
                 yield [("  ", ""), (found.place, "red" if found.bad else "yellow"), (f": {visible(found.said)}", "")]
         for one in self.results.contradicted:
-            yield [(f"{one.place}: ", ""), ("contradicted", "red"), (f": {visible(one.said)}", "")]
+            yield [(f"{one.place}: ", ""), (one.code, "red"), (f": {visible(one.said)}", "")]
             for line in one.near:
                 yield [("  ", ""), *line]
         yield from history_lines(totals.histories)
@@ -245,7 +249,8 @@ class LogVerification:
         }
         if records is not None:
             contradicted = [
-                {"line": one.place, "message": one.said} | (one.members or {}) for one in self.results.contradicted
+                {"code": one.code, "line": one.place, "message": one.said} | (one.members or {})
+                for one in self.results.contradicted
             ]
             found["records"] = records.object() | {"contradictedLines": contradicted}
         if totals.histories.lines or totals.histories.findings:

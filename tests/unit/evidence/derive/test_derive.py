@@ -29,6 +29,7 @@ from unit.engine.cases import CALL, NOW
 
 DERIVED, ATTESTED = DerivationClass.DERIVED, DerivationClass.ATTESTED
 CONTRADICTED: Final = DerivationClass.CONTRADICTED
+UNDERIVABLE, UNREADABLE = DerivationClass.UNDERIVABLE, DerivationClass.UNREADABLE
 
 
 def stored(name: str = "crm-agent", **spec: Any) -> Object:  # noqa: ANN401 - any field
@@ -317,6 +318,7 @@ class TestUnderivable:
                 lambda told: {**told, "policy": None, "policies": {"crm-agent": "sha256:0"}},
                 Obstacle.POLICY_TEXT_MISSING,
             ),
+            (lambda told: {**told, "policies_digest": "sha256:0"}, Obstacle.POLICY_LIST_MISSING),
             (lambda told: {**told, "endpoint": "crm/other"}, Obstacle.POLICY_ELSEWHERE),
         ],
         ids=[
@@ -330,11 +332,16 @@ class TestUnderivable:
                 "a value for everything",
             ),
             *("a member of a number", "no moment", "no attributes", "a new reason", "another digest of the rule"),
-            *("a digest of no text", "another endpoint"),
+            *("a digest of no text", "a digest of no list", "another endpoint"),
         ],
     )
     def test_is_named(self, edit: Callable[[Object], Object], obstacle: Obstacle) -> None:
-        assert derive(edit(record(ALLOWING, call=N)), texts(ALLOWING)).obstacle is obstacle
+        told = edit(record(ALLOWING, call=N))
+        for engine in (None, {**engine_versions(), "engine": "9"}):
+            assert derive(told, texts(ALLOWING), engine) == Derivation(UNDERIVABLE, obstacle)
+        # Of its own version, only what is beside a record can be missing: no member hides that it does not follow.
+        missing = obstacle in {Obstacle.NOT_A_DECISION, Obstacle.POLICY_TEXT_MISSING, Obstacle.POLICY_LIST_MISSING}
+        assert derive(told, texts(ALLOWING)) == Derivation(UNDERIVABLE if missing else UNREADABLE, obstacle)
 
     def test_is_a_policy_of_which_the_text_is_another(self) -> None:
         told = record(ALLOWING, call=N)

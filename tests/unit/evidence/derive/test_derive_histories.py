@@ -23,7 +23,7 @@ from support.records import lines_of
 from unit.engine.cases import CALL, NOW, snapshot, stored, with_context
 
 DERIVED, ATTESTED = DerivationClass.DERIVED, DerivationClass.ATTESTED
-CONTRADICTED, UNDERIVABLE = DerivationClass.CONTRADICTED, DerivationClass.UNDERIVABLE
+CONTRADICTED, UNREADABLE = DerivationClass.CONTRADICTED, DerivationClass.UNREADABLE
 EXPORTS: Final[Object] = {
     "name": "exports",
     "key": ["agent"],
@@ -179,7 +179,7 @@ def test_a_record_that_says_two_things_of_a_history_is_unreadable() -> None:
     record, _ = served(LIMIT, known(3))
     for forged in forgeries(record):
         found = derived(LIMIT, forged)
-        assert (found.kind, found.obstacle) == (UNDERIVABLE, Obstacle.RECORD_UNREADABLE), forged["history"]
+        assert (found.kind, found.obstacle) == (UNREADABLE, Obstacle.RECORD_UNREADABLE), forged["history"]
 
 
 def test_what_was_denied_for_want_of_a_count_was_let_through_by_the_rules() -> None:
