@@ -365,24 +365,24 @@ class TestTheLedger:
         assert (ran.code, "no grant agr-none" in ran.err) == (1, True)
 
 
-def signed(folder: Path, stored: Object, *more: str) -> Ran:
-    """Verify a log with one use of this grant, by the ledger's file of keys and the registrar's key."""
+def signed(folder: Path, use: Object, *more: str, form: str = "json") -> Ran:
+    """Verify a log with one use of a grant, by the ledger's file of keys and the registrar's key."""
     registrar = KeyFile.make(folder / "registrar")
     process, ledger = ProcessLog(5), ProcessLog(6, component="operator")
     for line in published(registrar, 1, 0, LINE):
         ledger.add(**line)
-    process.add(**used(stored))
+    process.add(**use)
     for name, log in (("used.log", process), ("signed-ledger.log", ledger)):
         (folder / name).write_bytes(b"".join(log.close().lines))
     (folder / "notes").write_text(f"{process.checkpoint()}\n{ledger.checkpoint()}")
     keys = ("--registrar-key", str(folder / "registrar.pub"))
-    return verify(folder, "used.log", "signed-ledger.log", *keys, *more, "-o", "json")
+    return verify(folder, "used.log", "signed-ledger.log", *keys, *more, "-o", form)
 
 
 @pytest.mark.invariant(30)
 def test_signed_reviews_are_verified_by_the_registrars_key_and_a_forged_one_exits_with_1(folder: Path) -> None:
     for stored, found in ((approved(), []), (approved(DAVES), ["unenrolled"])):
-        ran = signed(folder, stored)
+        ran = signed(folder, used(stored))
         (folder / "registrar").unlink()
         (folder / "registrar.pub").unlink()
         body = json.loads(ran.out)
@@ -392,6 +392,16 @@ def test_signed_reviews_are_verified_by_the_registrars_key_and_a_forged_one_exit
     told = verify(folder, "used.log", "signed-ledger.log")
     assert "note: signed reviews are verified only with --registrar-key" in told.err
     assert "1 signed reviews, not verified" in told.out
+
+
+@pytest.mark.invariant(30)
+def test_a_review_that_cannot_be_read_exits_with_1(folder: Path) -> None:
+    use = used(approved())
+    use["grant"]["reviews"].insert(0, {})
+    ran = signed(folder, use, form="table")
+    assert (ran.code, ran.out.splitlines()[0]) == (1, "This log is not what it was: 1 finding."), ran
+    said = " 1: unreadable: the line has reviews, or reviewers' keys, in another form than a process writes\n"
+    assert said in ran.out
 
 
 @pytest.mark.invariant(30)
@@ -409,7 +419,7 @@ def test_signed_reviews_are_verified_by_the_registrars_key_and_a_forged_one_exit
 def test_a_passkey_that_was_used_at_another_origin_than_those_of_consoles_is_a_finding(
     folder: Path, origins: list[str], found: list[str]
 ) -> None:
-    ran = signed(folder, approved(), *(part for origin in origins for part in ("--passkey-origin", origin)))
+    ran = signed(folder, used(approved()), *(part for origin in origins for part in ("--passkey-origin", origin)))
     findings = json.loads(ran.out)["reviews"]["findings"]
     assert ([one["code"] for one in findings], ran.code) == (found, int(bool(found))), ran
     assert all(f"the passkey was used at {ORIGIN}, where none of {RP_ID} is accepted" in str(one) for one in findings)

@@ -189,18 +189,109 @@ def test_what_there_is_no_room_for_is_counted(registrar: KeyFile) -> None:
     assert (found.reviews, found.left_out) == (1, 2)
 
 
+PART: Final[Object] = {
+    "kind": "reviewers",
+    "digest": "x",
+    "parts": 2,
+    "part": 1,
+    "text": "",
+    "signatures": "",
+    "time": at(0),
+}
+ODD_LINES: Final[dict[str, Object]] = {
+    "a file of nothing": {"kind": "reviewers", "signature": 1},
+    "a file of too many parts": PART | {"parts": 10**9},
+    "a part beyond the last one": PART | {"part": 2},
+    "a part before the first one": PART | {"part": -1},
+    "a number as a text": PART | {"text": 1},
+    "a file of no time": PART | {"time": "now"},
+    "a number as a step": {"kind": "grant", "signature": 1, "steps": [1]},
+    "a number as an endpoint": {"kind": "evaluation", "decision": True, "endpoint": 1, "grant": {"steps": "signature"}},
+    "a step and no more": {
+        "kind": "evaluation",
+        "decision": True,
+        "endpoint": "a/b",
+        "grant": {"steps": [{"signature": "Key"}]},
+    },
+}
+
+
+@pytest.mark.invariant(30)
+@pytest.mark.parametrize("name", ODD_LINES)
+def test_a_line_that_no_process_writes_is_unreadable(registrar: KeyFile, name: str) -> None:
+    registrars = Registrars(parse_registrars(registrar.line), 1, None)
+    (found,) = folded(registrars, ODD_LINES[name]).findings
+    assert (found.code.value, found.grant, found.reviewer, found.place) == ("unreadable", "", "", ("c" * 22, 0))
+
+
+def _review_at(place: int, **members: object) -> Change:
+    return lambda held: held["reviews"].insert(place, members)
+
+
+ODD_MEMBERS: Final[dict[str, Change]] = {
+    "a review of nobody": _review_at(0),
+    "a review of no reviewer": _review_at(1, step="crm-agent.export.owner"),
+    "a review of a number": _review_at(0, step="crm-agent.export.owner", reviewer=1),
+    "reviews by name": lambda held: held.update(reviews={"carol": held["reviews"][0]}),
+    "no binding": lambda held: held.update(binding=None),
+    "no uid": lambda held: held.pop("uid"),
+    "no name": lambda held: held.pop("name"),
+    "no steps": lambda held: held.update(steps=None, reviews=[{"signature": "x"}]),
+    "a step without a name": lambda held: held["steps"].append({"signature": "Key"}),
+    "a step twice": lambda held: held["steps"].append(held["steps"][0] | {"signature": "Key"}),
+    "a text as a count": lambda held: held["steps"][0].update(count="1"),
+    "a count of none": lambda held: held["steps"][0].update(count=0),
+}
+
+
+@pytest.mark.invariant(30)
+@pytest.mark.parametrize("name", ODD_MEMBERS)
+@pytest.mark.parametrize("line", [used, ended])
+def test_no_other_member_hides_a_review_without_a_signature(
+    registrar: KeyFile, line: Callable[[Object], Object], name: str
+) -> None:
+    record = line(approved())
+    del record.get("grant", record)["reviews"][0]["signature"]
+    assert judged(registrar, *published(registrar, 1, 0, LINE), record) == ["unsigned"]
+    ODD_MEMBERS[name](record.get("grant", record))
+    assert judged(registrar, *published(registrar, 1, 0, LINE), record) == ["unreadable"]
+
+
+@pytest.mark.invariant(30)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record.update(decision=1),
+        lambda record: record.pop("decision"),
+        lambda record: record.pop("endpoint"),
+        lambda record: record.update(grant=[record["grant"]]),
+    ],
+    ids=["a number as the decision", "no decision", "no endpoint", "a list as the grant"],
+)
+def test_no_member_of_a_record_hides_it_either(registrar: KeyFile, change: Change) -> None:
+    record = used(approved())
+    del record["grant"]["reviews"][0]["signature"]
+    change(record)
+    assert judged(registrar, *published(registrar, 1, 0, LINE), record) == ["unreadable"]
+
+
 @pytest.mark.parametrize(
     "record",
     [
-        {"kind": "reviewers", "signature": 1},
-        {"kind": "reviewers", "digest": "x", "parts": 10**9, "part": 0, "text": "", "signatures": "", "time": at(0)},
-        {"kind": "grant", "signature": 1, "steps": [1]},
-        {"kind": "evaluation", "decision": True, "endpoint": 1, "grant": {"steps": "signature"}},
-        {"kind": "evaluation", "decision": True, "endpoint": "a/b", "grant": {"steps": [{"signature": "Key"}]}},
+        {"kind": "grant", "uid": "u-1", "phase": "Consumed", "note": "signature"},
+        {"kind": "evaluation", "decision": False, "endpoint": "crm/crm-api", "grant": None, "action": "signature"},
+        {"kind": "outcome", "grant": 1, "signature": 1},
+        {"kind": "grant", "namespace": 1, "uid": "u-1", "note": "\u20ac"},
     ],
+    ids=["a grant that the operator could not read", "no grant", "another kind", "an escape"],
 )
-def test_a_line_that_no_process_writes_is_skipped(registrar: KeyFile, record: Object) -> None:
+def test_a_line_without_reviews_is_no_finding(registrar: KeyFile, record: Object) -> None:
     assert judged(registrar, record) == []
+
+
+def test_without_registrars_a_line_that_cannot_be_read_is_no_finding() -> None:
+    found = folded(NO_REGISTRARS, ODD_LINES["a step and no more"])
+    assert (found.verified, found.findings) == (False, ())
 
 
 def test_a_file_that_is_recorded_again_takes_no_room(registrar: KeyFile, monkeypatch: pytest.MonkeyPatch) -> None:

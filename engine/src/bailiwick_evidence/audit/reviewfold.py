@@ -1,9 +1,10 @@
 """The fold of signed reviews: each one that let a call through is verified again, with registrars' keys of the auditor.
 
-Standing: beside `historyfold`. Holds: pure. A signature is judged by the file of reviewers' keys that was in force when
-the review was counted, as the operator's ledger has it, and by nothing that a process says of it. Memory is bounded: a
-review that there is no room for is not verified, and the report says how many there are. So it does of files of keys,
-and then nothing is proven: one of them may have removed a key.
+Standing: beside `historyfold`, over `reviewlines`. Holds: pure. A signature is judged by the file of reviewers' keys
+that was in force when the review was counted, as the operator's ledger has it, and by nothing that a process says of
+it. Memory is bounded: a review that there is no room for is not verified, and the report says how many there are. So it
+does of files of keys, and then nothing is proven: one of them may have removed a key. A line that cannot be read is a
+finding.
 """
 
 import math
@@ -11,10 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from bailiwick_api.times import parse_time
-from bailiwick_api.usernames import fold_case
 from bailiwick_engine.canonicaljson import NotCanonicalError
 from bailiwick_engine.signatures.registrars import (
     NO_FLOOR,
@@ -25,16 +24,22 @@ from bailiwick_engine.signatures.registrars import (
     SerialFloor,
 )
 from bailiwick_engine.signatures.reviewsignature import enrolment_problem, statement_problem
-from bailiwick_engine.signatures.statement import ReviewedGrant, SignedReview, reason_digest, review_statement
+from bailiwick_engine.signatures.statement import review_statement
 from bailiwick_evidence.audit.lines import ChainLine, parse_line
-from bailiwick_evidence.chain import MOST_BYTES
+from bailiwick_evidence.audit.reviewlines import (
+    KeyFilePart,
+    ReviewOnRecord,
+    ReviewShortfall,
+    key_file_part,
+    reviews_of,
+)
 from bailiwick_evidence.linekinds import REVIEWERS, may_have
 
 MOST_REVIEWS: Final = 50_000
 MOST_FILES: Final = 1_000
 MOST_INCOMPLETE: Final = 64
 """Files of which some parts are still to come."""
-_MOST_PARTS: Final = 64
+_MOST_UNREADABLE: Final = 1_000
 _NAMED: Final = (b'"signature"', b'"reviewers"')
 # Times of reviews have whole seconds, and the two processes that write them may have clocks a little apart.
 _APART: Final = 2.0
@@ -50,13 +55,15 @@ class ReviewCode(StrEnum):
     """It is signed with a key that was not enrolled for the reviewer when it was counted."""
     BADLY_SIGNED = "badly-signed"
     """Its signature is not one over this review, or was not made as the step asks."""
+    UNREADABLE = "unreadable"
+    """The line has it in another form than a process writes, so that nothing is known of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewFinding:
     """A finding about a review. `place`: chain and number of the first line that has it.
 
-    `reviewer` is "" where it is about a step that lacks reviews.
+    `reviewer` is "" where it is about a step that lacks reviews. Both are "" where the line cannot be read.
     """
 
     code: ReviewCode
@@ -88,28 +95,6 @@ class ReviewReport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Review:
-    """A review that counted, of a step that asks for a signature. `counted`: seconds since the epoch, if it says so."""
-
-    grant: ReviewedGrant
-    review: SignedReview
-    signature: str | None
-    verified_user: bool
-    counted: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Shortfall:
-    """A step of a used grant that has fewer reviews than it needs."""
-
-    grant: str
-    uid: str
-    step: str
-    reviews: int
-    needed: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Version:
     """A file that was in force from a time on, until the next one was."""
 
@@ -131,10 +116,11 @@ class ReviewFold:
     def __init__(self, registrars: Registrars, most: int = MOST_REVIEWS) -> None:
         self._registrars = registrars
         self._most = most
-        self._reviews: dict[_Review, tuple[str, int]] = {}
+        self._reviews: dict[ReviewOnRecord, tuple[str, int]] = {}
         self._parts: dict[tuple[str, str], dict[int, str]] = {}
         self._files: dict[ReviewerKeyFile, dict[str, _InForce]] = {}
-        self._shortfalls: dict[_Shortfall, tuple[str, int]] = {}
+        self._shortfalls: dict[ReviewShortfall, tuple[str, int]] = {}
+        self._unreadable: list[tuple[str, int]] = []
         self._left_out = self._files_left_out = 0
 
     def add(self, line: ChainLine) -> None:
@@ -142,35 +128,39 @@ class ReviewFold:
         if not may_have(line.text, *_NAMED):
             return
         record, place = parse_line(line.text), (line.link.id, line.link.seq)
-        try:
-            if record.get("kind") == REVIEWERS:
-                self._add_part(record, place)
-                return
-            for one in _reviews_of(record):
-                self._keep(one, place)
-            for lack in _shortfalls_of(record):
-                if len(self._shortfalls) < self._most:
-                    self._shortfalls.setdefault(lack, place)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            # A line that no process writes: what the chain says of it is for the other findings.
+        if record.get("kind") == REVIEWERS:
+            part = key_file_part(record)
+            if part is None:
+                self._leave_unread(place)
+            else:
+                self._add_part(part, place)
             return
+        found = reviews_of(record)
+        if found is None:
+            self._leave_unread(place)
+            return
+        for one in found.reviews:
+            self._keep(one, place)
+        for lack in found.shortfalls:
+            if len(self._shortfalls) < self._most:
+                self._shortfalls.setdefault(lack, place)
 
-    def _add_part(self, record: Mapping[str, Any], place: tuple[str, int]) -> None:
+    def _leave_unread(self, place: tuple[str, int]) -> None:
+        if len(self._unreadable) < _MOST_UNREADABLE:
+            self._unreadable.append(place)
+
+    def _add_part(self, part: KeyFilePart, place: tuple[str, int]) -> None:
         """Keep a part of a file; of the file, once all of its parts are here, when it came into force."""
-        key, count = (place[0], str(record["digest"])), int(record["parts"])
-        since, number, text = parse_time(record["time"]), int(record["part"]), str(record["text"])
-        # No process writes others, and lines of strangers would fill the memory with them.
-        if since is None or not 0 <= number < count <= _MOST_PARTS or len(text) > MOST_BYTES:
-            return
+        key = (place[0], part.digest)
         if key not in self._parts and len(self._parts) >= MOST_INCOMPLETE:
             self._files_left_out += 1
             return
         parts = self._parts.setdefault(key, {})
-        parts[number] = text
-        if set(parts) == set(range(count)):
+        parts[part.part] = part.text
+        if set(parts) == set(range(part.parts)):
             del self._parts[key]
-            whole = "".join(parts[number] for number in range(count))
-            self._add_file(ReviewerKeyFile(whole, str(record["signatures"])), _InForce(since.timestamp(), *place))
+            text = "".join(parts[number] for number in range(part.parts))
+            self._add_file(ReviewerKeyFile(text, part.signatures), _InForce(part.since, *place))
 
     def _add_file(self, file: ReviewerKeyFile, stated: _InForce) -> None:
         """Keep a file that enough registrars signed, with what each chain states first of when it came into force."""
@@ -189,7 +179,7 @@ class ReviewFold:
             return
         self._files[file] = {stated.chain: stated}
 
-    def _keep(self, one: _Review, place: tuple[str, int]) -> None:
+    def _keep(self, one: ReviewOnRecord, place: tuple[str, int]) -> None:
         if one not in self._reviews and len(self._reviews) >= self._most:
             self._left_out += 1
             return
@@ -213,6 +203,8 @@ class ReviewFold:
         for lack, place in self._shortfalls.items():
             said = f"step {lack.step} needs {lack.needed} signed reviews, but {lack.reviews} are there"
             findings.append(ReviewFinding(ReviewCode.UNSIGNED, lack.grant, "", said, place))
+        said = "the line has reviews, or reviewers' keys, in another form than a process writes"
+        findings += [ReviewFinding(ReviewCode.UNREADABLE, "", "", said, place) for place in self._unreadable]
         return ReviewReport(
             len(self._reviews),
             len(versions),
@@ -234,7 +226,7 @@ class ReviewFold:
             newest = file.floor(keys)
             yield _Version(since, ReviewerTrust(keys, "", self._registrars.origins))
 
-    def _problem(self, one: _Review, versions: list[_Version]) -> tuple[ReviewCode, str] | None:
+    def _problem(self, one: ReviewOnRecord, versions: list[_Version]) -> tuple[ReviewCode, str] | None:
         if one.signature is None:
             return ReviewCode.UNSIGNED, f"step {one.review.step} asks for a signature, but the review has none"
         problem = _UNKNOWN
@@ -271,74 +263,3 @@ def _in_force(versions: list[_Version], moment: float | None) -> Iterator[Review
             and (following is None or following.since > moment - _APART)
         ):
             yield one.trust
-
-
-def _reviews_of(record: Mapping[str, Any]) -> Iterator[_Review]:
-    """Yield the reviews of steps that ask for a signature: of a use, or of a grant's last line in the ledger."""
-    if record.get("kind") == "grant":
-        yield from _ledger_reviews(record)
-    elif record.get("kind") == "evaluation" and record.get("decision") is True and record.get("grant"):
-        grant = record["grant"]
-        digest = grant.get("request")
-        reviewed = _grant(str(record["endpoint"]).partition("/")[0], grant, digest)
-        for step, one in _asking(grant):
-            reason = None if one.get("reason") is None else reason_digest(str(one["reason"]))
-            yield _review(reviewed, step, one, reason, one.get("time"))
-
-
-def _shortfalls_of(record: Mapping[str, Any]) -> Iterator[_Shortfall]:
-    """Yield the steps that ask for a signature and have too few reviews, though the grant was used."""
-    if record.get("kind") == "grant":
-        was_used, grant = bool(record.get("uses")), record
-        namespace, counts = str(record["namespace"]), set(record.get("counted") or ())
-    elif record.get("kind") == "evaluation":
-        was_used, grant = record.get("decision") is True, record.get("grant") or {}
-        namespace, counts = str(record["endpoint"]).partition("/")[0], None
-    else:
-        return
-    for step in grant.get("steps") or () if was_used else ():
-        reviewers = {
-            # As the reviews are counted: one address in two cases is one reviewer.
-            fold_case(str(one["reviewer"]))
-            for one in grant.get("reviews") or ()
-            if one["step"] == step["name"]
-            and one.get("decision", "Approve") == "Approve"
-            and (counts is None or one["reviewer"] in counts)
-        }
-        if step.get("signature") is not None and len(reviewers) < step["count"]:
-            name = f"{namespace}/{grant['name']}"
-            yield _Shortfall(name, str(grant["uid"]), str(step["name"]), len(reviewers), int(step["count"]))
-
-
-def _ledger_reviews(record: Mapping[str, Any]) -> Iterator[_Review]:
-    reviewed = _grant(str(record["namespace"]), record, record.get("requestDigest"))
-    counted = set(record.get("counted") or ())
-    for step, one in _asking(record):
-        if one.get("decision") == "Approve" and one.get("reviewer") in counted:
-            yield _review(reviewed, step, one, one.get("reasonDigest"), one.get("counted"))
-
-
-def _asking(grant: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    """Yield the reviews of steps that ask for a signature, each after its step."""
-    steps = {step["name"]: step for step in grant["steps"] if step.get("signature") is not None}
-    for one in grant.get("reviews") or ():
-        if (step := steps.get(one["step"])) is not None:
-            yield step, one
-
-
-def _grant(namespace: str, grant: Mapping[str, Any], digest: object) -> ReviewedGrant:
-    binding = grant["binding"].get("digest") or grant["uid"]
-    return ReviewedGrant(namespace, str(grant["name"]), str(grant["uid"]), str(digest), str(binding))
-
-
-def _review(
-    grant: ReviewedGrant, step: Mapping[str, Any], one: Mapping[str, Any], reason: str | None, counted: object
-) -> _Review:
-    group, signature, moment = one.get("group"), one.get("signature"), parse_time(counted)
-    return _Review(
-        grant,
-        SignedReview(str(one["reviewer"]), str(one["step"]), None if group is None else str(group), reason),
-        None if signature is None else str(signature),
-        step["signature"] != "Key",
-        None if moment is None else moment.timestamp(),
-    )

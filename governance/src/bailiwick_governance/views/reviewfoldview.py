@@ -22,8 +22,9 @@ def review_lines(report: ReviewReport) -> Iterator[Line]:
     """Yield a line for each finding."""
     for found in report.findings:
         about = visible(f"{found.grant} by {found.reviewer}" if found.reviewer else found.grant)
+        place = f"{found.place[0]} {found.place[1]}"
         yield [
-            (f"{found.place[0]} {found.place[1]} ({about}): ", ""),
+            (f"{place} ({about}): " if about else f"{place}: ", ""),
             (found.code.value, "red"),
             (f": {visible(found.said)}", ""),
         ]
