@@ -77,6 +77,21 @@ def test_the_page_shows_what_is_printed(shell: OfflineShell) -> None:
     assert shell.type(BLOCKS[0]).out.startswith(SHOWN[1])
 
 
+def test_a_line_that_takes_the_number_of_a_recorded_call_is_no_evidence(folder: Path) -> None:
+    lines = (folder / "decisions.log").read_bytes().splitlines(keepends=True)
+    archived = [line[: line.index(b"},") + 2] for line in lines if b'"customers.archive"' in line]
+    (folder / "taken.log").write_bytes(b"".join(b'%b"kind":"history","event":"x"}\n' % link for link in archived))
+    named = ("log", "ledger", "--candidate", "new", "--fail-on", "wider")
+    ran = replay(folder, "taken.log", *named, "-o", "json")
+    body = json.loads(ran.out)
+    # Whichever line is true, the calls of the others are not all that may have been made.
+    assert body["totals"] == {"allow→deny": 10, "unchanged": 20, "not_replayable:unreadable": 10}
+    assert (body["coverage"]["decisions"], body["coverage"]["replayed"]) == (40, 30)
+    ran = replay(folder, "taken.log", *named, "--fail-on", "not-replayable")
+    assert (ran.code, ran.out.splitlines()[-1]) == (1, "fails: 10 of 40 not replayable"), ran
+    assert ran.out.startswith("75.0 % of 40 decisions of 2 d replayed")
+
+
 def test_json_says_how_much_counts_and_gives_samples_with_both_sides(folder: Path) -> None:
     ran = replay(folder, "log", "ledger", "--candidate", "new", "-o", "json")
     found = json.loads(ran.out)

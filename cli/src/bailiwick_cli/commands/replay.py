@@ -78,7 +78,8 @@ def run(options: ReplayFlags) -> int:
             replay.add(line.text, opening, audit.lines)
         else:
             replay.learn(line.text)
-    replay.tally.unread(audit.torn_in_chains)
+    # Of two lines with one number only the first is read, and which one is true is not known.
+    replay.tally.unread(audit.torn_in_chains + audit.forked)
     totals = ReplayTotals(audit.unread_apart, audit.foreign - audit.unchained, words, files.names)
     took = time.monotonic() - began
     talk(f"{audit.lines} lines in {took:.1f} s; {book.evaluated} decisions were unlike any before")

@@ -179,6 +179,11 @@ class ChainTable:
                 elif members.get("kind") == "close":
                     self.closing, self.closed = members, seq
 
+    @property
+    def unread(self) -> int:
+        """How many lines were read whole and stand beside another one of their number, which alone was handed on."""
+        return sum(one.leaf not in self.doubtful for others in self.others.values() for one in others)
+
     def forks(self) -> list[int]:
         """Return, in order, the numbers that two different lines have."""
         found = []

@@ -85,6 +85,11 @@ class LogAudit:
         return sum(log.torn for name, log in self.chains.items() if self.share.owns(name))
 
     @property
+    def forked(self) -> int:
+        """How many lines of the chains that are judged were not handed on, since another line has their number."""
+        return sum(log.unread for name, log in self.chains.items() if self.share.owns(name))
+
+    @property
     def foreign(self) -> int:
         """How many lines are in no chain, not even by their hash."""
         return self._reader.foreign + self._long.outside

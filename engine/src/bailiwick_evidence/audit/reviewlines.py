@@ -13,6 +13,7 @@ import msgspec
 from bailiwick_api.times import parse_time
 from bailiwick_api.usernames import fold_case
 from bailiwick_engine.signatures.statement import ReviewedGrant, SignedReview, reason_digest
+from bailiwick_evidence.chain import MOST_BYTES
 
 _MOST_PARTS: Final = 64
 # Of a grant that the operator could not read, its line has no member of these.

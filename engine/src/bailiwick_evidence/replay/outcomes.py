@@ -63,7 +63,8 @@ HINDRANCES: Final[dict[Hindrance, str]] = {
     Hindrance.ENGINE_VERSION: "Another version of the engine decided, and this one decides differently or cannot tell.",
     Hindrance.BASELINE_DIFFERS: "The policies in the record do not lead to its verdict: it is not evidence."
     " `audit verify --policies` lists such records.",
-    Hindrance.UNREADABLE: "The line is torn, in no chain, or not a record of this version.",
+    Hindrance.UNREADABLE: "The line is torn, in no chain, not a record of this version, or another line has its"
+    " number.",
 }
 """The sentence for each hindrance."""
 
