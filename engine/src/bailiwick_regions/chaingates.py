@@ -12,12 +12,12 @@ from typing import Final
 
 from bailiwick_engine.approval.gates import Gate, unmeetable
 from bailiwick_engine.approval.grants import scope_of
+from bailiwick_engine.approval.strength import SAME, STRONGER, compare_gates, meaning
 from bailiwick_engine.call import Call, Party
 from bailiwick_engine.keys import Key
 from bailiwick_engine.policy.dimensions.table import reads_of
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_regions.sides import WalkSide
-from bailiwick_regions.strength import SAME, STRONGER, compare_gates, meaning
 
 _AS_MUCH: Final = frozenset({SAME, STRONGER})
 # Of so many parties, rules that ask any two for as much as before ask all for as much. Of five, four rules can stand

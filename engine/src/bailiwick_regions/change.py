@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from bailiwick_engine.approval.strength import WEAKER, Components, gets_further, split_outcomes
 from bailiwick_engine.policy.model import CompiledRule
 
 
@@ -37,3 +38,14 @@ class Change:
     of_head: bool = True
     why: str = ""
     when: tuple[str, ...] = ()
+
+
+def approval_change(components: Components) -> ChangeClass:
+    """Return the class of all components together in which two approvals differ."""
+    deciding, asking = split_outcomes(components)
+    if gets_further(components):
+        proven = None not in asking or not deciding.isdisjoint({WEAKER, None})
+        return ChangeClass.WIDER if proven else ChangeClass.MAY_WIDEN
+    if WEAKER in asking:
+        return ChangeClass.CHANGED
+    return ChangeClass.NARROWER if components else ChangeClass.SAME

@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 
 from bailiwick_engine import keys
+from bailiwick_engine.approval.strength import meaning
 from bailiwick_engine.cel.data import Data
 from bailiwick_engine.keys import Key
 from bailiwick_engine.policy.dimensions.dimension import Meanings
@@ -15,7 +16,6 @@ from bailiwick_engine.policy.dimensions.table import DIMENSIONS
 from bailiwick_engine.policy.model import CompiledRule, CompiledSettings
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_regions.formulas import changed_data, data_read, formula_of
-from bailiwick_regions.strength import meaning
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from typing import Final
 
 from bailiwick_engine import keys
+from bailiwick_engine.approval.strength import compare_gates, difference_words
 from bailiwick_engine.call import Action, Call, Party, Resource
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
@@ -22,11 +23,10 @@ from bailiwick_engine.policy.model import CompiledResource, CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot
 from bailiwick_regions import atoms
 from bailiwick_regions.chaingates import ChainGates
-from bailiwick_regions.change import Change, ChangeClass
+from bailiwick_regions.change import Change, ChangeClass, approval_change
 from bailiwick_regions.parties import NamedParty, parties
 from bailiwick_regions.sides import WalkSide, differing, issuer_of, overlap
 from bailiwick_regions.stage import ACTOR, CALLER, calling_from, everything, snapshot_of
-from bailiwick_regions.strength import STRONGER, WEAKER, approval_change, compare_gates
 from bailiwick_regions.worlds import Worlds
 
 BEHALF: Final = "on behalf of "
@@ -317,9 +317,7 @@ def _compare_verdicts(base: Verdict, head: Verdict) -> tuple[ChangeClass, str]:
     found = compare_gates(base.gate, head.gate)
     if not found:
         return ChangeClass.SAME, ""
-    signs = {WEAKER: "weaker", STRONGER: "stronger", None: "other"}
-    told = ", ".join(f"{signs[outcome]} {name}" for name, outcome in found.items())
-    return approval_change(found), f"Approval → Approval ({told})"
+    return approval_change(found), f"Approval → Approval ({', '.join(difference_words(found))})"
 
 
 def level(verdict: Verdict) -> int:

@@ -20,6 +20,7 @@ from support.pages import DOCS
 
 EXAMPLE: Final = (DOCS.parent / "examples" / "crm" / "policy.yaml").read_text(encoding="utf-8")
 STANDS: Final[Object] = yaml.safe_load(EXAMPLE)
+ROBOT: Final[Object] = {"name": "robot", "kind": "System"}
 CHANGED: Final = EXAMPLE.replace("customers.list, customers.get", "customers.list").replace(
     "[customers.notify]", "[customers.notify, customers.archive]"
 )
@@ -150,6 +151,35 @@ def test_the_exit_code_is_of_what_fails(folder: Path, fail_on: Iterable[str], co
     )  # fmt: skip
     assert ran.code == code, ran
     assert (code == 2) == ("is no class: write one of" in ran.err)
+
+
+@pytest.mark.parametrize(
+    ("approval", "kind", "said"),
+    [
+        ({"steps": [ROBOT], "reason": None}, "approval→weaker", "other steps, weaker reason"),
+        ({"binding": "Scope"}, "approval→weaker", "weaker binding"),
+        ({"windowSeconds": 60}, "approval→approval", "stronger windowSeconds"),
+    ],
+    ids=["reviewers removed", "a scope", "a shorter window"],
+)
+def test_another_approval_is_a_change(folder: Path, approval: Object, kind: str, said: str) -> None:
+    changed = yaml.safe_load(EXAMPLE)
+    (export,) = (one for one in changed["spec"]["rules"] if one["name"] == "export")
+    export["approval"] = {name: one for name, one in (export["approval"] | approval).items() if one is not None}
+    (folder / "approval.yaml").write_text(yaml.safe_dump(changed), encoding="utf-8")
+    named = ("log", "ledger", "--candidate", "approval.yaml")
+    ran = replay(folder, *named)
+    assert ran.code == (kind == "approval→weaker"), ran
+    assert f"30 unchanged, 10 {kind}.\n" in ran.out
+    assert f"→ approval (approval_required by crm-agent/export; {said})\n" in ran.out
+    ran = replay(folder, *named, "--fail-on", "any", "-o", "json")
+    body = json.loads(ran.out)
+    assert (ran.code, body["totals"], body["failures"]) == (1, {"unchanged": 30, kind: 10}, [f"10 {kind}"])
+    (group,) = (one for one in body["groups"] if one["class"] == kind)
+    sample = group["samples"][0]
+    assert ("differs" in sample["old"], sample["new"][0]["differs"]) == (False, said.split(", "))
+    assert replay(folder, *named, "--fail-on", kind.replace("→", "->")).code == 1
+    assert replay(folder, *named, "--fail-on", "approval->deny").code == 0
 
 
 def test_the_same_policies_pass_and_say_so(folder: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from hypothesis import event, given, settings, strategies as st
 
+from bailiwick_engine.approval.strength import compare_gates
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.compile.policies import compile_object
@@ -13,13 +14,15 @@ from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.reasons import Reason
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.derive.versions import engine_versions
 from bailiwick_evidence.linekinds import DECISIONS
 from bailiwick_evidence.replay.candidate import Candidate, CandidatePolicy
-from bailiwick_evidence.replay.outcomes import FLIPS, ReplayClass, ReplayOutcome, policy_verdict
+from bailiwick_evidence.replay.outcomes import CHANGES, FLIPS, PolicyVerdict, ReplayClass, ReplayOutcome, policy_verdict
 from bailiwick_evidence.replay.projections import ReplayBook
 from bailiwick_evidence.replay.replay import EndpointStates
+from bailiwick_regions.change import ChangeClass, approval_change
 from property.evidence.test_derivations import CALLS, recorded, specs, stored
 from property.worlds.reference import World
 from property.worlds.strategies import call_of, compiled_of, grants_of, seldom, worlds
@@ -27,7 +30,7 @@ from support.derivations import add_spec
 from unit.engine.cases import NOW
 
 Object = dict[str, Any]
-CERTAIN: Final = frozenset(FLIPS.values()) | {ReplayClass.UNCHANGED}
+CERTAIN: Final = CHANGES | {ReplayClass.UNCHANGED}
 
 
 def book_of(texts: PolicyTexts, candidate: Iterable[Mapping[str, Any]]) -> ReplayBook:
@@ -54,15 +57,23 @@ def outcomes(book: ReplayBook, lines: Iterable[bytes]) -> list[ReplayOutcome | N
 
 
 def truth(old: Verdict, new: Verdict) -> ReplayClass:
-    """Return the class by what the engine says of the very call."""
-    return FLIPS.get((policy_verdict(old), policy_verdict(new)), ReplayClass.UNCHANGED)
+    """Return the class by what the engine says of the very call, and of two approvals by what `diff` says of them."""
+    before, after = policy_verdict(old), policy_verdict(new)
+    if before is not PolicyVerdict.APPROVAL or after is not before or old.gate is None or new.gate is None:
+        return FLIPS.get((before, after), ReplayClass.UNCHANGED)
+    change = approval_change(compare_gates(old.gate, new.gate))
+    if change is ChangeClass.SAME:
+        return ReplayClass.UNCHANGED
+    shut = old.reason is not Reason.APPROVAL_REQUIRED and new.reason is Reason.APPROVAL_REQUIRED
+    weaker = shut or change in {ChangeClass.WIDER, ChangeClass.MAY_WIDEN}
+    return ReplayClass.APPROVAL_WEAKER if weaker else ReplayClass.APPROVAL_APPROVAL
 
 
 def agrees(found: ReplayOutcome | None, said: ReplayClass) -> None:
     """Fail unless an outcome says this, or leaves it open."""
     if found is None:
         return
-    event(found.code if found.kind not in FLIPS.values() else "flip")
+    event(found.code if found.kind not in CHANGES else "flip")
     if found.kind in CERTAIN:
         assert found.kind is said, found
     elif found.kind is ReplayClass.MAYBE:

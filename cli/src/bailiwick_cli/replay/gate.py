@@ -11,14 +11,14 @@ from typing import Final
 
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.replay.tally import ReplayGroup, ReplayTally
-from bailiwick_evidence.replay.outcomes import FLIPS, WIDER, ReplayClass
+from bailiwick_evidence.replay.outcomes import CHANGES, WIDER, ReplayClass
 
 DEFAULT: Final = ("wider",)
 _SETS: Final = {
     "wider": WIDER,
-    "any": frozenset(FLIPS.values()) | {ReplayClass.MAYBE},
+    "any": CHANGES | {ReplayClass.MAYBE},
     "maybe": frozenset({ReplayClass.MAYBE}),
-    **{kind.value: frozenset({kind}) for kind in FLIPS.values()},
+    **{kind.value: frozenset({kind}) for kind in ReplayClass if kind in CHANGES},
 }
 _SLOWER: Final = re.compile(r"slower:(\d+(?:\.\d+)?)x")
 _HINDERED: Final = re.compile(r"not[-_]replayable(?::(\d{1,2}(?:\.\d+)?)%)?")

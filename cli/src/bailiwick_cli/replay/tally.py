@@ -13,14 +13,21 @@ from typing import Any, Final, NamedTuple
 from bailiwick_api import times
 from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_engine import keys
-from bailiwick_evidence.replay.outcomes import FLIPS, Hindrance, ReplayClass, ReplayOutcome, ReplaySide, not_replayable
+from bailiwick_evidence.replay.outcomes import (
+    CHANGES,
+    Hindrance,
+    ReplayClass,
+    ReplayOutcome,
+    ReplaySide,
+    not_replayable,
+)
 
 SAMPLES: Final = 3
 MOST_GROUPS: Final = 20_000
 MOST_DAYS: Final = 20_000
 _OTHERS: Final = "(others)"
 _ASKS: Final = frozenset({ReplayClass.ALLOW_APPROVAL, ReplayClass.DENY_APPROVAL})
-_COUNTED: Final = frozenset(FLIPS.values()) | {ReplayClass.UNCHANGED}
+_COUNTED: Final = CHANGES | {ReplayClass.UNCHANGED}
 
 
 class ReplayGroup(NamedTuple):

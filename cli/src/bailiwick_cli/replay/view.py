@@ -24,9 +24,15 @@ _STYLES: Final = {
     ReplayClass.ALLOW_DENY.value: "red",
     ReplayClass.APPROVAL_DENY.value: "red",
     ReplayClass.ALLOW_APPROVAL.value: "yellow",
+    ReplayClass.APPROVAL_APPROVAL.value: "yellow",
     ReplayClass.MAYBE.value: "yellow",
 }
-_WIDEST: Final = (ReplayClass.DENY_ALLOW, ReplayClass.APPROVAL_ALLOW, ReplayClass.DENY_APPROVAL)
+_WIDEST: Final = (
+    ReplayClass.DENY_ALLOW,
+    ReplayClass.APPROVAL_ALLOW,
+    ReplayClass.DENY_APPROVAL,
+    ReplayClass.APPROVAL_WEAKER,
+)
 _DAY: Final = 86_400.0
 _SHOWN_DAYS: Final = 14
 
@@ -136,7 +142,8 @@ def _side(side: ReplaySide) -> str:
         nearest = visible("/".join(side.near.place))
         return f"{side.verdict} ({side.reason}; nearest {nearest}: {clause_text(side.near.lacks)})"
     rule = "no rule" if side.rule is None else visible("/".join(side.rule))
-    return f"{side.verdict} ({side.reason} by {rule})"
+    differs = f"; {', '.join(side.differs)}" if side.differs else ""
+    return f"{side.verdict} ({side.reason} by {rule}{differs})"
 
 
 def _object(sample: ReplaySample) -> dict[str, Any]:
@@ -156,6 +163,7 @@ def _side_object(side: ReplaySide) -> dict[str, Any]:
         "reason": side.reason,
         "rule": rule,
         "steps": list(side.steps),
+        **({"differs": list(side.differs)} if side.differs else {}),
     }
     if side.near is not None:
         (policy, name), lacks = side.near

@@ -4,11 +4,12 @@ Standing: under all other modules here. Holds: the policies' verdict on a call i
 not change it.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from bailiwick_engine.approval.gates import Gate
+from bailiwick_engine.approval.strength import compare_gates, difference_words, gets_further
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.dimensions.clause import Clause
 from bailiwick_engine.reasons import Reason
@@ -23,13 +24,19 @@ class PolicyVerdict(StrEnum):
 
 
 class ReplayClass(StrEnum):
-    """How the candidate's verdict compares with the old one. MAYBE: a sealed value decides."""
+    """How the candidate's verdict compares with the old one. MAYBE: a sealed value decides.
+
+    APPROVAL_WEAKER: the approval of the candidate takes less, so that the call may get further. APPROVAL_APPROVAL: it
+    is another one that does not.
+    """
 
     UNCHANGED = "unchanged"
     ALLOW_DENY = "allow→deny"
     ALLOW_APPROVAL = "allow→approval"
     APPROVAL_ALLOW = "approval→allow"
     APPROVAL_DENY = "approval→deny"
+    APPROVAL_WEAKER = "approval→weaker"
+    APPROVAL_APPROVAL = "approval→approval"
     DENY_ALLOW = "deny→allow"
     DENY_APPROVAL = "deny→approval"
     MAYBE = "maybe"
@@ -76,7 +83,19 @@ FLIPS: Final[dict[tuple[PolicyVerdict, PolicyVerdict], ReplayClass]] = {
     (PolicyVerdict.DENY, PolicyVerdict.ALLOW): ReplayClass.DENY_ALLOW,
     (PolicyVerdict.DENY, PolicyVerdict.APPROVAL): ReplayClass.DENY_APPROVAL,
 }
-WIDER: Final = frozenset({ReplayClass.DENY_ALLOW, ReplayClass.DENY_APPROVAL, ReplayClass.APPROVAL_ALLOW})
+# No approval lets such a call through: it lacks what a gate asks for, or reviewers cannot see it or be kept apart.
+_SHUT: Final = frozenset({Reason.CONTEXT_INSUFFICIENT, Reason.UNINSPECTABLE, Reason.APPROVAL_UNVERIFIABLE})
+_APPROVALS: Final = frozenset({ReplayClass.APPROVAL_WEAKER, ReplayClass.APPROVAL_APPROVAL})
+CHANGES: Final = frozenset(FLIPS.values()) | _APPROVALS
+"""Classes in which a decision comes out otherwise than before."""
+WIDER: Final = frozenset(
+    {
+        ReplayClass.DENY_ALLOW,
+        ReplayClass.DENY_APPROVAL,
+        ReplayClass.APPROVAL_ALLOW,
+        ReplayClass.APPROVAL_WEAKER,
+    }
+)
 """Classes in which a call gets further than before."""
 
 
@@ -91,6 +110,7 @@ class NearestRule(NamedTuple):
 class ReplaySide:
     """One side's answer. `rule`: policy and name of the rule that decided, or came nearest; `steps` of an approval.
 
+    `differs`: of the candidate's approval, in what it takes less, more or something else than the old one.
     `near`: for a denial by no rule, if no part of it is sealed.
     """
 
@@ -98,14 +118,16 @@ class ReplaySide:
     reason: str
     rule: tuple[str, str] | None
     steps: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
     near: NearestRule | None = field(default=None, compare=False)
 
     @classmethod
-    def of(cls, verdict: Verdict) -> "ReplaySide":
-        """Return the parts of a verdict that are reported."""
+    def of(cls, verdict: Verdict, before: Verdict | None = None) -> "ReplaySide":
+        """Return the parts of a verdict that are reported. `before`: the old one, of the candidate's verdict."""
         rule = None if verdict.rule is None else verdict.rule.place
         steps = () if verdict.gate is None else tuple(step.name for step in verdict.gate.steps)
-        return cls(policy_verdict(verdict), verdict.reason.value, rule, steps)
+        differs = () if before is None else _differences(before.gate, verdict.gate)
+        return cls(policy_verdict(verdict), verdict.reason.value, rule, steps, differs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +165,35 @@ def not_replayable(hindrance: Hindrance) -> ReplayOutcome:
     return ReplayOutcome(ReplayClass.NOT_REPLAYABLE, hindrance)
 
 
-def compare_sides(old: ReplaySide, news: Iterable[ReplaySide]) -> frozenset[ReplayClass]:
-    """Return the classes that the candidate can have."""
-    return frozenset(FLIPS.get((old.verdict, new.verdict), ReplayClass.UNCHANGED) for new in news)
+def compare_verdicts(old: Verdict, new: Verdict) -> ReplayClass:
+    """Return the class of the candidate's verdict."""
+    before, after = policy_verdict(old), policy_verdict(new)
+    if before is not after:
+        return FLIPS[before, after]
+    return _compare_approvals(old, new) if before is PolicyVerdict.APPROVAL else ReplayClass.UNCHANGED
+
+
+def classes_from(old: Verdict) -> frozenset[ReplayClass]:
+    """Return all classes that a candidate's verdict can have."""
+    verdict = policy_verdict(old)
+    flips = {kind for (before, _), kind in FLIPS.items() if before is verdict}
+    approvals = _APPROVALS if verdict is PolicyVerdict.APPROVAL else frozenset[ReplayClass]()
+    return frozenset({ReplayClass.UNCHANGED}) | flips | approvals
+
+
+def _compare_approvals(old: Verdict, new: Verdict) -> ReplayClass:
+    """Return the class of two approvals, by the comparison of gates that `diff` has."""
+    if old.reason in _SHUT and new.reason not in _SHUT:
+        return ReplayClass.APPROVAL_WEAKER
+    if old.gate is None or new.gate is None:
+        return ReplayClass.UNCHANGED if old.gate is new.gate else ReplayClass.APPROVAL_APPROVAL
+    found = {} if old.gate is new.gate else compare_gates(old.gate, new.gate)
+    if not found:
+        return ReplayClass.UNCHANGED
+    return ReplayClass.APPROVAL_WEAKER if gets_further(found) else ReplayClass.APPROVAL_APPROVAL
+
+
+def _differences(old: Gate | None, new: Gate | None) -> tuple[str, ...]:
+    if old is None or new is None or old is new:
+        return ()
+    return difference_words(compare_gates(old, new))

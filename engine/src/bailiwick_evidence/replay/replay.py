@@ -47,7 +47,8 @@ from bailiwick_evidence.replay.outcomes import (
     ReplayClass,
     ReplayOutcome,
     ReplaySide,
-    compare_sides,
+    classes_from,
+    compare_verdicts,
     not_replayable,
     policy_verdict,
 )
@@ -211,30 +212,46 @@ class _CallReplay:
         unsure: Hindrance | None,
     ) -> ReplayOutcome:
         """Return the result of both sides. `unsure`: the result if several classes are possible; None: MAYBE."""
-        runs: list[_Run] = []
-        may: set[ReplayClass] = set()
-        for count, run in enumerate(self._runs(unknown, groups, new=True)):
-            if count >= MOST_TRIED:
-                return not_replayable(unsure or Hindrance.SEALED)
-            # The record would contain a value for this, and does not.
-            if run is None or any(covers(run.has, path) for path in missing):
-                continue
-            runs.append(run)
-            may |= compare_sides(ReplaySide.of(run.old), (ReplaySide.of(run.new),))
-            if len(may) == len(PolicyVerdict) or (unsure is not None and len(may) > 1):
-                break
+        tried = self._tried(unknown, groups, missing, sealed=unsure is None)
+        if tried is None:
+            return not_replayable(unsure or Hindrance.SEALED)
+        runs, may = tried
         if not runs:
             return not_replayable(Hindrance.ATTRIBUTE_NOT_RECORDED)
         if (hindrance := self._unproven(runs)) is not None:
             return not_replayable(hindrance)
         if len(may) > 1 and unsure is not None:
             return not_replayable(unsure)
-        old, news = ReplaySide.of(runs[0].old), tuple(dict.fromkeys(ReplaySide.of(run.new) for run in runs))
+        old, news = ReplaySide.of(runs[0].old), tuple(dict.fromkeys(ReplaySide.of(run.new, run.old) for run in runs))
         if len(may) > 1:
-            return ReplayOutcome(ReplayClass.MAYBE, old=old, news=news, may=frozenset(may))
+            return ReplayOutcome(ReplayClass.MAYBE, old=old, news=news, may=may)
+        (kind,) = may
         if unknown or groups:
-            return ReplayOutcome(may.pop(), old=old, news=news[:1])
-        return self._certain(may.pop(), old, news[0])
+            return ReplayOutcome(kind, old=old, news=news[:1])
+        return self._certain(kind, old, news[0])
+
+    def _tried(
+        self, unknown: Unknowns, groups: tuple[tuple[int, str], ...], missing: frozenset[Path], *, sealed: bool
+    ) -> tuple[list[_Run], frozenset[ReplayClass]] | None:
+        """Return the combinations that lead to the record, and the classes that they have; None if there are too many.
+
+        `sealed`: several classes are a result too. Else two of them are enough.
+        """
+        runs: list[_Run] = []
+        may: set[ReplayClass] = set()
+        for count, run in enumerate(self._runs(unknown, groups, new=True)):
+            if count >= MOST_TRIED:
+                every = len({policy_verdict(one.new) for one in runs}) == len(PolicyVerdict)
+                # Any verdict is possible, and so is each class that was not seen yet.
+                return (runs, classes_from(runs[0].old)) if sealed and every else None
+            # The record would contain a value for this, and does not.
+            if run is None or any(covers(run.has, path) for path in missing):
+                continue
+            runs.append(run)
+            may.add(compare_verdicts(run.old, run.new))
+            if may >= classes_from(run.old) or (not sealed and len(may) > 1):
+                break
+        return runs, frozenset(may)
 
     def _certain(self, kind: ReplayClass, old: ReplaySide, new: ReplaySide) -> ReplayOutcome:
         """Return the result for a call if all that either side reads is known."""

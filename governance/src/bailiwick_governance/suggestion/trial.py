@@ -23,7 +23,7 @@ from bailiwick_evidence.audit.lines import parse_line
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.linekinds import DECISIONS, POLICY_LIST
 from bailiwick_evidence.replay.candidate import Candidate, CandidatePolicy
-from bailiwick_evidence.replay.outcomes import FLIPS, Hindrance, ReplayClass, ReplayOutcome, not_replayable
+from bailiwick_evidence.replay.outcomes import CHANGES, Hindrance, ReplayClass, ReplayOutcome, not_replayable
 from bailiwick_evidence.replay.projections import ReplayBook
 from bailiwick_evidence.replay.replay import EndpointStates
 from bailiwick_governance.records.derivations import in_development, versions_of
@@ -34,7 +34,7 @@ from bailiwick_governance.suggestion.proposals import Part, Proposal, patch
 from bailiwick_regions.change import ChangeClass
 from bailiwick_regions.compare import compare
 
-_TURNED: Final = frozenset(FLIPS.values()) | {ReplayClass.MAYBE}
+_TURNED: Final = CHANGES | {ReplayClass.MAYBE}
 _UNSURE: Final = frozenset({Hindrance.ATTRIBUTE_NOT_RECORDED, Hindrance.SEALED})
 _FINE: Final = frozenset({ChangeClass.NARROWER, ChangeClass.SAME})
 _MOST_READINGS: Final = 4

@@ -7,12 +7,12 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_engine.approval.grants import Fitness, fitness
+from bailiwick_engine.approval.strength import STRONGER, WEAKER, compare_gates
 from bailiwick_engine.call import Party
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS, ReviewerTrust
 from bailiwick_engine.signatures.sshsig import USER_PRESENT, write_signature
-from bailiwick_regions.strength import STRONGER, WEAKER, compare_gates
 from support.objects import Object, gated_rule
 from support.signatures.keys import RP_ID, SecurityKey, entry_line, statement_of, trust_in
 from unit.engine.cases import (

@@ -27,11 +27,17 @@ EXPORT: Final[dict[str, Any]] = {"actions": ["customers.export"]}
 ALLOW: Final = carrier(rule(**EXPORT))
 DENY: Final = carrier(rule())
 ASK: Final = carrier(gated_rule())
+OWNER: Final[Object] = gated_rule()["approval"]["steps"][0]
 CONDITION: Final = {"name": "many", "expression": "context.n > 9"}
 N: Final = replace(CALL, context={"n": 2})
 IN: Final = {"name": "in", "group": {"issuer": "corp", "name": "sales"}}
 PERSON: Final = Party("user", "dave", "corp#dave", issuer="corp", groups=("sales",))
 BOTH: Final = {"identity": {"issuers": ["cluster", "corp"]}}
+
+
+def asking(**approval: object) -> Object:
+    """Return policies whose rule asks for another approval than `ASK` in these parts."""
+    return carrier(gated_rule(approval=gated_rule()["approval"] | approval))
 
 
 def replay(
@@ -60,7 +66,18 @@ def with_settings(raw: Object, **more: object) -> Object:
         (DENY, carrier(reading("resource.id == '42' && subject.type != '' && action.name != ''")), "deny→allow"),
         (DENY, ASK, "deny→approval"),
         (DENY, stored(rules=[rule()]), "unchanged"),
-        (ASK, carrier(gated_rule(approval={"steps": [{"name": "other", "kind": "System"}]})), "unchanged"),
+        (ASK, carrier(gated_rule(name="renamed")), "unchanged"),
+        (ASK, asking(steps=[OWNER | {"name": "other"}]), "unchanged"),
+        (ASK, asking(steps=[OWNER | {"groups": ["owners"]}]), "approval→approval"),
+        (asking(steps=[OWNER | {"groups": ["owners"]}]), ASK, "approval→weaker"),
+        (ASK, asking(steps=[{"name": "other", "kind": "System"}]), "approval→weaker"),
+        (ASK, asking(maxUses=9), "approval→weaker"),
+        (ASK, asking(maxUses=9, reason={"required": True}), "approval→weaker"),
+        (asking(reason={"required": True}), ASK, "approval→weaker"),
+        (ASK, asking(reason={"required": True}), "approval→approval"),
+        (ASK, asking(steps=[OWNER, {"name": "other", "kind": "System"}]), "approval→approval"),
+        # Asked for in another way: with a reason, and for a longer time.
+        (ASK, asking(reason={"required": True}, pendingSeconds=86_400), "approval→approval"),
     ],
 )
 def test_the_class_is_of_both_verdicts(old: Object, new: Object, kind: str) -> None:
@@ -68,6 +85,49 @@ def test_the_class_is_of_both_verdicts(old: Object, new: Object, kind: str) -> N
     assert found.kind == kind
     assert found.old is not None
     assert (found.old.verdict.value, len(found.news)) == (kind.partition("→")[0], 1) or kind == "unchanged"
+
+
+def test_of_another_approval_it_says_in_what_it_differs() -> None:
+    (new,) = replay(record(ASK), [ASK], [asking(maxUses=9, reason={"required": True})]).news
+    assert new.differs == ("weaker maxUses", "stronger reason")
+    (same,) = replay(record(ASK), [ASK], [carrier(gated_rule(), rule())]).news
+    assert same.differs == ()
+
+
+def test_an_approval_of_a_call_that_none_could_let_through_is_weaker() -> None:
+    """A call that lacks a part of its scope is bound to nothing, and so no grant is for it."""
+    where = [{"type": "customer", "ids": ["*"], "properties": {"region": ["eu"]}}]
+    scoped = carrier(gated_rule(resources=where, approval={"steps": [OWNER], "binding": "Scope"}))
+    exact = carrier(gated_rule(resources=where, approval={"steps": [OWNER]}))
+    told = record(scoped)
+    assert told["reason"] == "context_insufficient"
+    assert replay(told, [scoped], [exact]).kind == "approval→weaker"
+    assert replay(record(exact), [exact], [scoped]).kind == "approval→weaker"
+
+
+def test_each_class_that_a_sealed_value_leaves_open_is_told() -> None:
+    def when(condition: str) -> Object:
+        return {"conditions": [{"name": "one", "expression": condition}]}
+
+    never = reading("has(context.n) && context.n > 30", name="never", effect="Deny")
+    old = carrier(never, gated_rule(), sensitive=["context.n"])
+    told = record(old, call=N)
+    more = gated_rule("more", **when("context.n > 1"))
+    found = replay(told, [old], [carrier(never, gated_rule(), more, sensitive=["context.n"])])
+    # What the condition cannot be evaluated on is denied.
+    assert found.kind == "maybe"
+    assert found.may == {"unchanged", "approval→approval", "approval→deny"}
+    open_ = carrier(
+        never,
+        rule("all", actions=["customers.export"]),
+        reading("context.n == 9", name="no", effect="Deny"),
+        gated_rule(**when("context.n > 2")),
+        gated_rule("weak", approval={"steps": [OWNER], "maxUses": 9}, **when("context.n > 1")),
+        sensitive=["context.n"],
+    )
+    found = replay(told, [old], [open_])
+    assert found.kind == "maybe"
+    assert found.may >= {"unchanged", "approval→weaker", "approval→allow", "approval→deny"}
 
 
 def test_both_sides_say_why() -> None:

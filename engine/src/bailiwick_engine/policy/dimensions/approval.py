@@ -1,7 +1,7 @@
 """The approval: the gate of a RequireApproval rule.
 
 Holds: a rule with any other effect has none. What a gate takes is compared component by component, see
-`bailiwick_regions.strength`.
+`bailiwick_engine.approval.strength`.
 """
 
 from collections.abc import Hashable, Mapping

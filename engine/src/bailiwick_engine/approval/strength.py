@@ -1,7 +1,8 @@
 """Strength: a comparison of the requirements of two approvals, component by component.
 
-Holds: an approval is stronger only if no component requires less. Components that are neither stronger nor weaker are
-incomparable, and never reported as either. A stronger component never outweighs another that lets a call get further.
+Standing: over `gates`, for what compares policies and what replays calls. Holds: an approval is stronger only if no
+component requires less. Components that are neither stronger nor weaker are incomparable, and never reported as either.
+A stronger component never outweighs another that lets a call get further.
 """
 
 from collections.abc import Hashable, Sequence
@@ -10,12 +11,12 @@ from typing import Final
 from bailiwick_api.kinds.approvalgrant import GrantStep
 from bailiwick_api.kinds.approvalrequirement import ReasonRequirement
 from bailiwick_engine.approval.gates import Gate
-from bailiwick_regions.change import ChangeClass
 
 SAME: Final = 0
 STRONGER: Final = 1
 WEAKER: Final = -1
 Components = dict[str, int | None]
+_SIGNS: Final = {WEAKER: "weaker", STRONGER: "stronger", None: "other"}
 # How a review is signed: more is stronger.
 _SIGNATURES: Final = {None: 0, "Key": 1, "Required": 2}
 # How an approval is requested. It affects neither what a review lets through, nor whose review counts.
@@ -55,22 +56,31 @@ def compare_gates(base: Gate, head: Gate) -> Components:
     return {name: outcome for name, outcome in found.items() if outcome != SAME}
 
 
-def approval_change(components: Components) -> ChangeClass:
-    """Return the class of all differing components together.
+def gets_further(components: Components) -> bool:
+    """Tell whether a call may get further by the head, where these components differ.
 
-    If who can approve, how many must, what an approval is bound to, what reviewers see, or how often it can be used is
-    weaker or incomparable, some call gets further, even if other components are stronger. If only the way of requesting
-    is stronger in parts and weaker in others, it is just another approval.
+    So it may if who can approve, how many must, what an approval is bound to, what reviewers see, or how often it can
+    be used is weaker or incomparable, even if other components are stronger; and if only the way of requesting is
+    weaker. If that is stronger in parts and weaker in others, it is just another approval.
     """
-    deciding = {outcome for name, outcome in components.items() if name not in _ASKING}
-    asking = {outcome for name, outcome in components.items() if name in _ASKING}
-    if WEAKER in deciding or None in deciding:
-        return ChangeClass.WIDER
-    if None in asking:
-        return ChangeClass.MAY_WIDEN
-    if WEAKER in asking:
-        return ChangeClass.CHANGED if STRONGER in deciding | asking else ChangeClass.WIDER
-    return ChangeClass.NARROWER if components else ChangeClass.SAME
+    deciding, asking = split_outcomes(components)
+    if not deciding.isdisjoint({WEAKER, None}) or None in asking:
+        return True
+    return WEAKER in asking and STRONGER not in deciding | asking
+
+
+def split_outcomes(components: Components) -> tuple[frozenset[int | None], frozenset[int | None]]:
+    """Return the outcomes of components that decide whose review lets a call through, and of those of requesting."""
+    asking = components.keys() & _ASKING
+    return (
+        frozenset(outcome for name, outcome in components.items() if name not in asking),
+        frozenset(components[name] for name in asking),
+    )
+
+
+def difference_words(components: Components) -> tuple[str, ...]:
+    """Return how each component of the head differs, in words: `weaker maxUses`."""
+    return tuple(f"{_SIGNS[outcome]} {name}" for name, outcome in components.items())
 
 
 def meaning(gate: Gate) -> Hashable:
