@@ -126,7 +126,7 @@ def test_a_subject_that_is_held_is_denied_as_the_decision_point_denies_it(
     asked = ("check", "--subject", f"sa:{tenant.namespace}/agent", "customers.list", "customer/held")
     ran = cli("admin", *asked, "-o", "json")
     assert (ran.code, json.loads(ran.out)["reason"]) == (1, "identity_revoked"), ran
-    assert f"note: SubjectRevocation {name} refuses every token of this subject" in ran.err
+    assert f"note: SubjectRevocation {name} refuses this subject, or the enforcer" in ran.err
     # Who may not read them gets the answer of the policies, and learns that it is no more than that.
     blind = cli("carol", *asked)
     assert (blind.code, "SubjectRevocations are ignored, because they cannot be read" in blind.err) == (0, True), blind

@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_api.times import epoch_stamp
 from bailiwick_cli import output
@@ -119,7 +121,8 @@ def check_call(options: CallFlags, action: str, resource: str, subject: str) -> 
         resource=_resource(options, resource),
         context=context,
     )
-    around = Circumstances(now=moment, revocations=NONE if cluster is None else _holds(cluster, endpoint, call))
+    revoked = NONE if cluster is None else revocations_of(cluster, endpoint, call, moment)
+    around = Circumstances(now=moment, revocations=revoked)
     verdict = decide(snapshot, call, () if cluster is None else _grants(cluster), around)
     why = explain(snapshot, call, around) or Explanation()
     return CallCheck(account, endpoint, call, around, verdict, why, past)
@@ -179,30 +182,30 @@ def _uid(cluster: ClusterClient, account: ServiceAccountName) -> str:
         return ""
 
 
-def _holds(cluster: ClusterClient, endpoint: CompiledEndpoint, call: Call) -> Revocations:
-    """Return the revocations that refuse every token of their subject, and name the one that is of this call.
+def revocations_of(cluster: ClusterClient, endpoint: CompiledEndpoint, call: Call, now: float) -> Revocations:
+    """Return the revocations if one of them refuses a call whose subject has a token of now, and name that one.
 
-    The call is asked about as one with a token of now. So a revocation of earlier tokens does not refuse it, and is
-    only reported.
+    Who shows no token of their own is refused by name: an enforcer, and a subject on an enforcer's word. One that
+    refuses earlier tokens alone is only reported.
     """
-    everything, holds = Revocations(), Revocations()
+    found = Revocations()
     try:
         items, _ = cluster.list_all(revocations_path())
     except ApiError as error:
         talk(f"note: SubjectRevocations are ignored, because they cannot be read: {error}")
-        return holds
+        return found
     for raw in items:
-        revocation = parse(raw)
-        everything.put(revocation)
-        if revocation.hold:
-            holds.put(revocation)
-    found = find_revocation(endpoint, call, Circumstances(now=0, revocations=everything))
-    if found is not None and found.hold:
-        talk(f"note: SubjectRevocation {found.name} refuses every token of this subject, or of the enforcer")
-    elif found is not None:
-        before = epoch_stamp(found.issued_before)
-        talk(f"note: SubjectRevocation {found.name} refuses tokens issued before {before}: this is about a newer one")
-    return holds
+        found.put(parse(raw))
+    around, subject = Circumstances(now=now, revocations=found), call.subject
+    if isinstance(subject, Party) and subject.issuer is not None:
+        subject = replace(subject, claims={"iat": now}, hypothetical=False)
+    if (refusing := find_revocation(endpoint, replace(call, subject=subject), around)) is not None:
+        talk(f"note: SubjectRevocation {refusing.name} refuses this subject, or the enforcer")
+        return found
+    if (earlier := find_revocation(endpoint, call, around)) is not None:
+        before = epoch_stamp(earlier.issued_before)
+        talk(f"note: SubjectRevocation {earlier.name} refuses tokens issued before {before}: this is about a newer one")
+    return NONE
 
 
 def _grants(cluster: ClusterClient) -> list[Grant]:
