@@ -164,7 +164,7 @@ async def test_what_a_rule_allows_is_run(opening: Opening, ran: Ran) -> None:
         ("unruly", {}, -32001, "unmapped"),
         ("nothing", {}, -32001, "unmapped"),
         ("order", {"id": 13}, -32001, "policy_denied"),
-        ("order", {"id": "13"}, -32602, "bad_request"),
+        ("order", {"id": "13"}, -32001, "policy_denied"),
         ("order", {"id": "013"}, -32602, "bad_request"),
         ("order", {"id": 13.0}, -32602, "bad_request"),
         ("order", {}, -32602, "bad_request"),

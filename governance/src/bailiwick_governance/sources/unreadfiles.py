@@ -17,8 +17,8 @@ from bailiwick_governance.errors import UserError
 _APPLIED: Final = (*SUFFIXES, ".json")
 _REPOSITORY: Final = ".git"
 # How a text spells a name so that the name's own bytes are not in it, as kubectl reads it: by escapes of characters of
-# ASCII, by a tag for base64 (`!!binary`, or written out), or in UTF-16.
-_DISGUISE: Final = re.compile(rb"\\[ux]|\\U0{6}|!!(?:b|%62)|!<[^>\s]{0,3}[:%]|\A(?:\xfe\xff|\xff\xfe)")
+# ASCII, by a tag for base64 (`!!binary`, written out, or by a handle of its own), or in UTF-16.
+_DISGUISE: Final = re.compile(rb"\\[ux]|\\U0{6}|!!(?:b|%62)|!<[^>\s]{0,3}[:%]|%TAG|\A(?:\xfe\xff|\xff\xfe)")
 # An escaped line break divides a name in two. Scripts are full of them, so that none is a disguise by itself.
 _ESCAPED_BREAK: Final = re.compile(rb"\\(?:\r\n?|\n|\xc2\x85|\xe2\x80[\xa8\xa9])[ \t]*")
 

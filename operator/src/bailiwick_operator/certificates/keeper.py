@@ -281,10 +281,11 @@ class ExternalCertificate(Keeper):
                 wrote = await self._publisher.publish(published, issuer.alone(_text(serving, CA_ENTRY)))
             except (UnreadableError, RefusedError) as error:
                 wrong.append(f"{CA_ENTRY} of Secret {SERVING_SECRET} is not published: {error}")
-        elif published.listed or published.trust_bundle:
+        elif any(published.bundles):
             wrong.append(
                 f"Secret {SERVING_SECRET} has no {CA_ENTRY}, and what was published before is still trusted: put it"
-                f" back, or delete ConfigMap {CA_CONFIG_MAP} and ClusterTrustBundle {TRUST_BUNDLE}"
+                f" back, or delete ConfigMap {CA_CONFIG_MAP} and ClusterTrustBundle {TRUST_BUNDLE}, and empty the"
+                f" caBundle of ValidatingWebhookConfiguration {VALIDATING_CONFIGURATION}"
             )
         return _Done(wrote, tuple(wrong), awaited=not any((serving.get("data") or {}).values()))
 

@@ -24,6 +24,7 @@ SPELLINGS: Final = {
     "in base64": b"apiVersion: !!binary YmFpbGl3aWNrLmRldi92MWFscGhhMQ==",
     "in base64, the tag with an escape": b"apiVersion: !!%62inary YmFpbGl3aWNrLmRldi92MWFscGhhMQ==",
     "in base64, the tag written out": b"apiVersion: !<tag:yaml.org,2002:binary> YmFpbGl3aWNrLmRldi92MWFscGhhMQ==",
+    "in base64, by a handle": b"%TAG !e! tag:yaml.org,2002:\r---\ra: !e!binary YmFpbGl3aWNrLmRldi92MWFscGhhMQ==",
     "in base64, the tag written out with an escape": b"apiVersion: !<t%61g:yaml.org,2002:binary> YmFpbGl3aWNr",
     "in UTF-16, big end first": "\N{BYTE ORDER MARK}".encode("utf-16-be") + PLAIN.decode().encode("utf-16-be"),
     "in UTF-16, little end first": "\N{BYTE ORDER MARK}".encode("utf-16-le") + PLAIN.decode().encode("utf-16-le"),

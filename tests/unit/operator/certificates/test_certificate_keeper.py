@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api.accounts import CA_SECRET, SERVING_SECRET, TRUST_BUNDLE, Installation
+from bailiwick_api.accounts import CA_SECRET, SERVING_SECRET, TRUST_BUNDLE, VALIDATING_WEBHOOK, Installation
 from bailiwick_api.manifests.rbac import accounts
 from bailiwick_api.times import stamp
 from bailiwick_kube.paths import object_path
@@ -384,3 +384,13 @@ async def test_a_certificate_without_an_authority_is_in_order_where_nothing_was_
     given(api, None)
     await settle(keeping)
     assert (keeping.problem, api.writes) == (None, [])
+
+
+async def test_an_authority_that_the_api_server_alone_still_trusts_is_reported(api: FakeApi) -> None:
+    keeping = ExternalCertificate(api.client, Installation(), interval=10, now=lambda: NOW)
+    given(api, None)
+    bundle = base64.b64encode(CertificateIssuer("somebody", TERMS).authority(NOW).certificate.encode()).decode()
+    entry = {"name": VALIDATING_WEBHOOK, "clientConfig": {"caBundle": bundle}}
+    api.store(CONFIGURATION, {"metadata": {}, "webhooks": [entry]})
+    await settle(keeping)
+    assert "empty the caBundle of ValidatingWebhookConfiguration" in str(keeping.problem)
