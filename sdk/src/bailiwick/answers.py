@@ -26,6 +26,10 @@ from bailiwick.exchange import QuestionReply
 from bailiwick.outcomes import OutcomeReport, ReportState
 
 _SERVER_ERROR: Final = 500
+# Of the question itself, for its form or its size.
+_REFUSED: Final = frozenset(
+    {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
+)
 # As many as Bailiwick's decision point takes in one body.
 MAX_CALLS: Final = 100
 
@@ -41,7 +45,7 @@ class BatchSemantic(StrEnum):
 def decision_of(reply: QuestionReply, *, dry_run: bool = False) -> AccessDecision:
     """Return the decision that an answer is, or the denial that it amounts to. `dry_run`: it was asked for one."""
     if reply.status != HTTPStatus.OK:
-        return _undecided(reply, reply.detail)
+        return replace(_undecided(reply, reply.detail), refused=reply.status in _REFUSED)
     return replace(_judged(reply.body, dry_run=dry_run), attempts=reply.attempts)
 
 

@@ -33,6 +33,7 @@ class AccessDecision:
 
     `reason` is a code. `context` is AuthZEN's, as it came. `available` is False where there is no decision, for want of
     an answer that is one; `detail` says in words what happened then. `attempts` counts the requests that were sent.
+    `refused`: the decision point answered that it takes no such question, so that to ask again would not help.
 
     The answer to a dry run permits nothing: it is never `allowed`. `would_allow` tells whether the call would be.
     """
@@ -44,6 +45,7 @@ class AccessDecision:
     detail: str = ""
     attempts: int = 0
     would_allow: bool = False
+    refused: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a decision that would permit a call by the answer to a dry run. Raises `ValueError`."""

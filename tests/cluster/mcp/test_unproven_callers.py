@@ -1,4 +1,4 @@
-"""Whom the decision point takes for nobody: an MCP server looks nothing up for them, and asks nobody behind it."""
+"""Callers whose token proves no one: an MCP server looks nothing up for them, and asks no server behind it."""
 
 import json
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ BARE: Final[Mapping[str, Mapping[str, Any]]] = {
 
 @pytest.fixture(params=STOLEN)
 def stolen(tenant: Tenant, request: pytest.FixtureRequest) -> str:
-    """A token that proves nobody."""
+    """A token that the decision point does not accept."""
     match request.param:
         case "words":
             return "stolen"

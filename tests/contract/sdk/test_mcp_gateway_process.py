@@ -159,7 +159,7 @@ def test_it_keeps_no_session(gateway: GatewayProcess, certificate: Path) -> None
 async def test_an_upstream_over_tls_is_believed_by_its_authority_alone(
     gateway: GatewayProcess, certificate: Path
 ) -> None:
-    # A gateway is an MCP server, and here the one behind another. That it has no decision is told over the connection.
+    # The gateway stands in for an MCP server. Its refusal, for want of a decision point, comes over the connection.
     with pytest.raises(MCPError, match="pdp_unavailable"):
         async with Upstream(gateway.url, ca=certificate / "tls.crt", token=lambda: token_for(AGENT))():
             pass

@@ -24,7 +24,7 @@ from bailiwick.mcp.proventokens import UNDECIDED, UNPROVEN, ProvenTokens
 from bailiwick.mcp.resumption import Resumption
 from bailiwick.transports.base import HttpRequest, HttpResponse
 from bailiwick_engine.reasonrow import ReasonState
-from bailiwick_engine.reasons import reasons_of
+from bailiwick_engine.reasons import EXPLAINED, Reason, reasons_of
 from support.sdk.script import Script, allow, answer, decisions_in, deny
 
 REFUND: Final = McpMessage(
@@ -117,6 +117,22 @@ async def test_nor_does_the_answer_to_a_link(action: Literal["accept", "decline"
 async def test_nor_do_arguments_that_the_decision_point_does_not_take() -> None:
     error = await refusal(gate(Script(answer({"reason": "bad_request"}, 400), deny("no_rule"))), REFUND)
     assert error.data["reason"] == "no_rule"
+
+
+async def test_arguments_that_the_decision_point_does_not_take_are_a_bad_request_to_who_may_call() -> None:
+    error = await refusal(gate(Script(answer({"reason": "bad_request"}, 413), allow())), REFUND)
+    assert (error.code, error.data["reason"]) == (-32602, "bad_request")
+
+
+async def test_a_decision_point_that_does_not_answer_is_asked_once() -> None:
+    script = Script(answer({}, 500))
+    assert (await refusal(gate(script), REFUND)).data["reason"] == "pdp_unavailable"
+    assert {"dry_run" in body["context"] for body in script.bodies} == {False}
+
+
+@pytest.mark.parametrize("reason", [one for one in Reason if one.startswith("approval_")])
+def test_what_is_said_of_approvals_is_said_only_where_a_rule_asks_for_one(reason: Reason) -> None:
+    assert ReasonState.GATE in EXPLAINED[reason].states
 
 
 async def test_who_is_allowed_one_object_alone_learns_what_is_wrong_with_the_arguments() -> None:

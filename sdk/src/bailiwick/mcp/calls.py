@@ -214,6 +214,11 @@ def call_of(
             return _resource_call(message, who, added)
 
 
+def bare_call(method: str, who: tuple[str | None, Principal | None]) -> AccessCall:
+    """Return the call that tells whose a token is: of the method itself, on anything."""
+    return _call({}, who, method, AccessResource(_kind_of(method), _ANY), None, None)
+
+
 def listed_call(
     method: str,
     name: str,
@@ -227,9 +232,8 @@ def listed_call(
     Where a call has `arguments` that make an id, it is of that object.
     """
     if method != CALL_TOOL:
-        return _call(
-            {}, who, method, AccessResource("prompt" if method == GET_PROMPT else "resource", name), None, None
-        )
+        action = READ_RESOURCE if method in OF_RESOURCES else method
+        return _call({}, who, action, AccessResource(_kind_of(method), name), None, None)
     rule = _rule(name, tools)
     if rule is None:
         return None
@@ -239,6 +243,13 @@ def listed_call(
         with contextlib.suppress(McpRefusalError):
             identifier = _identifier(pattern, arguments)
     return _call({}, who, rule.action or name, _resource(kind, identifier, tool), None, rule.intent)
+
+
+def _kind_of(method: str) -> str:
+    """Return the type of what a method is about."""
+    guarded = LISTS[method][2] if method in LISTS else method
+    kinds = {CALL_TOOL: "tool", GET_PROMPT: "prompt"} | dict.fromkeys(OF_RESOURCES, "resource")
+    return kinds.get(guarded, "server")
 
 
 def _tool_call(

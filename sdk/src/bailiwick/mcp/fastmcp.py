@@ -60,7 +60,7 @@ class BailiwickMiddleware(Middleware):
         """Remember the gate; close its client with the server's lifespan.
 
         `sends_on`: the server is a proxy. So a call that its caller cancels may be made all the same, and no outcome of
-        it is reported. And the server behind it hears of every message, so each sender must be proven.
+        it is reported. And every message reaches the server behind it, so each sender must be proven.
         """
         self._gate = gate
         self._sends_on = sends_on

@@ -14,20 +14,17 @@ from typing import Any, Final, Protocol
 
 from bailiwick.answers import MAX_CALLS
 from bailiwick.answerwatch import report_soon
-from bailiwick.call import AccessCall, AccessResource, Principal
+from bailiwick.call import AccessCall, Principal
 from bailiwick.decision import AccessDecision, Approval, Denied, text
 from bailiwick.mcp.calls import (
     APPROVAL_META,
-    CALL_TOOL,
     DENIED_CODE,
-    GET_PROMPT,
     GUARDED,
     HARMLESS,
     HARMLESS_NOTIFICATIONS,
     LISTEN,
     LISTS,
     OF_RESOURCES,
-    READ_RESOURCE,
     REASON_META,
     McpMessage,
     McpRefusalError,
@@ -35,6 +32,7 @@ from bailiwick.mcp.calls import (
     ToolRule,
     allowed_meta,
     bad_request,
+    bare_call,
     call_of,
     listed_call,
     unauthenticated,
@@ -50,10 +48,8 @@ from bailiwick.web import Asker
 WAIT_SECONDS: Final = 50.0
 WAITING_CALLS: Final = 64
 _REASON_LENGTH: Final = 1024
-_ANY: Final = "*"
 # What a gate answers, which stands only before callers that a rule names.
 _OF_GATES: Final = "approval_"
-_KINDS: Final = {CALL_TOOL: "tool", GET_PROMPT: "prompt"}
 _APPROVAL_REQUIRED: Final = "approval_required"
 _TOKEN_REQUIRED: Final = "approval_token_required"  # noqa: S105 - a reason
 # Denials of a call without arguments that its arguments may turn into an allow, or into an approval to be asked for.
@@ -124,24 +120,21 @@ class McpGate:
         """Return where the server may look up what a message names, or list it. Raises `McpRefusalError`.
 
         A token that has not come lately is asked about, by a dry run of the bare method. Its sender is proven by any
-        answer but that it proves no caller, or that no call is decided at the moment. `sent_on`: the server behind it
-        hears of every message.
+        answer but that it proves no caller, or that no call is decided at the moment. `sent_on`: every message reaches
+        a server behind this one.
         """
-        guarded = LISTS[message.method][2] if message.method in LISTS else message.method
-        if guarded not in GUARDED and guarded != LISTEN and not sent_on:
+        if not (sent_on or message.method in GUARDED or message.method in LISTS or message.method == LISTEN):
             return
-        token, _ = self._who(message)
-        if token is None or message.token is None or self._proven.has(token):
+        who = self._who(message)
+        if not message.token or self._proven.has(message.token):
             return
-        kind = "resource" if guarded in OF_RESOURCES else _KINDS.get(guarded, "server")
-        question = AccessCall(action=message.method, resource=AccessResource(kind, _ANY), token=token)
         try:
-            decision = await self._pdp.evaluate(question, dry_run=True)
+            decision = await self._pdp.evaluate(bare_call(message.method, who), dry_run=True)
         except ValueError as error:
             raise bad_request(f"The request cannot be asked about: {error}.") from error
         if not decision.available or decision.reason in UNPROVEN | UNDECIDED:
             raise decision_refusal(decision)
-        self._proven.add(token)
+        self._proven.add(message.token)
 
     async def admit(self, message: McpMessage, resumption: Resumption | None = None) -> AccessDecision | None:
         """Return where a request may be served; None: it needs no decision. Raises `McpRefusalError`.
@@ -167,11 +160,12 @@ class McpGate:
         except McpRefusalError as error:
             if call is not None and error.task is not None:
                 error.input_required = self._input_required(error, error.task, message, call, resumption)
-            if decision is not None and not decision.available:
-                # It may be for the sake of its arguments.
-                await self._require_listed(message, who, None if call is None else replace(call, args=None))
-            elif call is None:
+            if call is None:
                 await self._require_listed(message, who, call)
+            elif decision is not None and decision.refused:
+                # Its arguments are not what the decision point takes.
+                await self._require_listed(message, who, replace(call, args=None))
+                raise bad_request(f"The request cannot be asked about: {decision.detail}.") from error
             raise
         return decision
 
@@ -231,9 +225,7 @@ class McpGate:
             return
         name = found if message.tool is None else message.tool.name
         if call is None:
-            method = READ_RESOURCE if message.method in OF_RESOURCES else message.method
-            arguments = message.params.get("arguments")
-            call = listed_call(method, name, message.tool, self._tools, who, arguments)
+            call = listed_call(message.method, name, message.tool, self._tools, who, message.params.get("arguments"))
         if call is None:
             raise unmapped(f"the tool {name}")
         try:
