@@ -78,18 +78,18 @@ def _run_stage(stage: str) -> list[TargetEnd]:
     if not lanes:
         return []
     with ThreadPoolExecutor(len(lanes)) as pool:
-        # Only the first speaks as it goes: two at once nobody can read.
+        # Only the first lane prints while it runs: the output of two at once cannot be read.
         return [end for ends in pool.map(_lane, lanes, [True] + [False] * (len(lanes) - 1)) for end in ends]
 
 
-def _lane(targets: Sequence[str], speaks: bool) -> list[TargetEnd]:  # noqa: FBT001 - for `map`
+def _lane(targets: Sequence[str], prints: bool) -> list[TargetEnd]:  # noqa: FBT001 - for `map`
     """Run targets in turn, also after one whose tests failed: one run shows all that is red.
 
-    What one prints that does not speak comes once it has ended.
+    Without `prints`, the output of each target comes once it has ended.
     """
     ends: list[TargetEnd] = []
     for target in targets:
-        if speaks:
+        if prints:
             print(f"=== make {target}", flush=True)
             ends.append(_run(target, None))
         else:

@@ -1,4 +1,4 @@
-"""Whoever names a folder without policies, or a pipe, hears of it from every command that reads policies."""
+"""Every command that reads policies refuses a folder without policies, and a pipe without a writer."""
 
 import os
 import shlex

@@ -20,20 +20,23 @@ STANDS: Final[Object] = yaml.safe_load(POLICY.read_text(encoding="utf-8"))
 OPENING: Final[dict[str, Any]] = dict(engine_versions())
 UNREADABLE: Final[dict[str, tuple[str, Callable[[Object], object]]]] = {
     "nothing else": ("contradicted", lambda _: None),
-    "a name of nothing": ("record_unreadable", lambda told: told.update(attributes={"x": 1})),
-    "a member of a number": (
+    "an attribute that no rule can read": ("record_unreadable", lambda record: record.update(attributes={"x": 1})),
+    "an attribute below a number": (
         "record_unreadable",
-        lambda told: told.update(attributes={"context.a": 1, "context.a.b": 2}),
+        lambda record: record.update(attributes={"context.a": 1, "context.a.b": 2}),
     ),
-    "another digest of the rule": ("record_unreadable", lambda told: told["policy"].update(digest=f"sha256:{0:064}")),
-    "no caller": ("record_unreadable", lambda told: told.pop("caller")),
-    "a number as a hop": ("record_unreadable", lambda told: told.update(hop=1)),
-    "data that nobody knew": (
+    "a digest that the list of policies lacks": (
         "record_unreadable",
-        lambda told: told.update(data={"d": None}, attributes={"data.d.x": 1}),
+        lambda record: record["policy"].update(digest=f"sha256:{0:064}"),
     ),
-    "a reason of nobody": ("reason_unknown", lambda told: told.update(reason="permitted")),
-    "no moment": ("attribute_missing", lambda told: told.pop("now")),
+    "no caller": ("record_unreadable", lambda record: record.pop("caller")),
+    "a number as a hop": ("record_unreadable", lambda record: record.update(hop=1)),
+    "attributes of data that is missing": (
+        "record_unreadable",
+        lambda record: record.update(data={"d": None}, attributes={"data.d.x": 1}),
+    ),
+    "a reason that no version has": ("reason_unknown", lambda record: record.update(reason="permitted")),
+    "no time of the decision": ("attribute_missing", lambda record: record.pop("now")),
 }
 
 
@@ -41,13 +44,13 @@ def forged(folder: Path, change: Callable[[Object], object], **opening: object) 
     """Write the log of a process that let a call through against its policies; return how to verify it."""
     records = decided([STANDS], crm_calls(["customers.export", "customers.list"])).lines
     denied, allowed = (json.loads(line) for line in records if b'"evaluation"' in line)
-    told = copy.deepcopy(denied)
-    told |= {name: allowed[name] for name in ("decision", "reason", "disposition_id", "action_id", "policy")}
+    record = copy.deepcopy(denied)
+    record |= {name: allowed[name] for name in ("decision", "reason", "disposition_id", "action_id", "policy")}
     for name in ("log", "time", "grant"):
-        told.pop(name, None)
-    change(told)
+        record.pop(name, None)
+    change(record)
     log = ProcessLog(3, **(OPENING | opening))
-    log.add(**told)
+    log.add(**record)
     ledger = ledger_of([STANDS])
     ledger.add(kind="checkpoint", note=log.close().checkpoint())
     (folder / "decisions.log").write_bytes(b"".join(log.lines))
@@ -72,7 +75,7 @@ def test_a_forged_verdict_is_found_whatever_else_the_record_says(tmp_path: Path,
     assert (line["code"], line["line"].rpartition(" ")[2]) == (code, "1")
 
 
-@pytest.mark.parametrize("name", ["nothing else", "a reason of nobody", "no caller"])
+@pytest.mark.parametrize("name", ["nothing else", "a reason that no version has", "no caller"])
 def test_what_another_version_wrote_is_not_known_to_be_forged(tmp_path: Path, name: str) -> None:
     ran = commandline.run(*forged(tmp_path, UNREADABLE[name][1], engine="99"))
     assert (ran.code, "1 decisions: 1 underivable:" in ran.out) == (0, True), ran

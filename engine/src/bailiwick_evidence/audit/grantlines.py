@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from bailiwick_evidence.audit.lines import ChainLine, parse_line
-from bailiwick_evidence.chain import ChainLink
 
 
 class GrantLine(NamedTuple):
@@ -40,10 +39,12 @@ class GrantLines:
         `witnessed`: by chain, how many of its lines. The chain that was read last stands last.
         """
         for grant, lines in self._lines.items():
-            read = {line.link.id: number for number, line in enumerate(lines)}
+            ordered = _in_order(lines)
+            seen = [line for line in ordered if line.link.seq < witnessed.get(line.link.id, 0)]
+            yield GrantLine(grant, (seen or ordered)[-1].text, bool(seen))
 
-            def order(link: ChainLink, read: Mapping[str, int] = read) -> tuple[int, int]:
-                return read[link.id], link.seq
 
-            seen = [line for line in lines if line.link.seq < witnessed.get(line.link.id, 0)]
-            yield GrantLine(grant, max(seen or lines, key=lambda line: order(line.link)).text, bool(seen))
+def _in_order(lines: list[ChainLine]) -> list[ChainLine]:
+    """Return lines in the order of their chains; the chain whose line was read last stands last."""
+    read = {line.link.id: number for number, line in enumerate(lines)}
+    return sorted(lines, key=lambda line: (read[line.link.id], line.link.seq))

@@ -122,7 +122,7 @@ class ReplaySide:
     near: NearestRule | None = field(default=None, compare=False)
 
     @classmethod
-    def of(cls, verdict: Verdict, before: Verdict | None = None) -> "ReplaySide":
+    def of_verdict(cls, verdict: Verdict, before: Verdict | None = None) -> "ReplaySide":
         """Return the parts of a verdict that are reported. `before`: the old one, of the candidate's verdict."""
         rule = None if verdict.rule is None else verdict.rule.place
         steps = () if verdict.gate is None else tuple(step.name for step in verdict.gate.steps)

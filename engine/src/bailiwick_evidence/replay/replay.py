@@ -182,7 +182,7 @@ class _CallReplay:
         if self.pair.same:
             # One combination stands for all: both sides give the same answer for each.
             one = next((run for run in tried if run is not None), None)
-            side = None if one is None else ReplaySide.of(one.old)
+            side = None if one is None else ReplaySide.of_verdict(one.old)
             return None if side is None else ReplayOutcome(ReplayClass.UNCHANGED, old=side, news=(side,))
         first = list(itertools.islice(tried, MOST_TRIED))
         if len(first) == MOST_TRIED:
@@ -222,7 +222,8 @@ class _CallReplay:
             return not_replayable(hindrance)
         if len(may) > 1 and unsure is not None:
             return not_replayable(unsure)
-        old, news = ReplaySide.of(runs[0].old), tuple(dict.fromkeys(ReplaySide.of(run.new, run.old) for run in runs))
+        old = ReplaySide.of_verdict(runs[0].old)
+        news = tuple(dict.fromkeys(ReplaySide.of_verdict(run.new, run.old) for run in runs))
         if len(may) > 1:
             return ReplayOutcome(ReplayClass.MAYBE, old=old, news=news, may=may)
         (kind,) = may

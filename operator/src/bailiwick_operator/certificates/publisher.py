@@ -68,17 +68,12 @@ class PublishedBundles:
         """The bundles, as PEM, of every place where somebody finds one; empty for one that could not be read."""
         found = ["" for _ in self.unread]
         if PublicPlace.CONFIG_MAP not in self.unread:
-            found.append(self.listed)
+            found.append(str(((self.config_map or {}).get("data") or {}).get(CA_ENTRY, "")))
         if self.configuration is not None:
             found.append(_ca_bundle(self.configuration))
         if self.trust_bundle is not None:
             found.append(self.trust_bundle)
         return tuple(found)
-
-    @property
-    def listed(self) -> str:
-        """The bundle in the ConfigMap; empty where there is none."""
-        return str(((self.config_map or {}).get("data") or {}).get(CA_ENTRY, ""))
 
 
 class Publisher:
