@@ -93,8 +93,8 @@ EXPLAINED: Final[dict[Reason, ReasonRow]] = {
         sentence="A condition could not be evaluated with the values that the call contains.",
         next_action="none",
         when=(
-            "A condition of the nearest Allow rule, or of a Deny or RequireApproval rule, lacks a value or cannot be"
-            " evaluated."
+            "A condition of the nearest Allow rule, of a RequireApproval rule, or of a Deny rule beside one that lets"
+            " through, lacks a value or cannot be evaluated."
         ),
         footing="derivable",
         disposition=Disposition.BLOCKED,
@@ -105,9 +105,9 @@ EXPLAINED: Final[dict[Reason, ReasonRow]] = {
         ),
         next_action="none",
         when=(
-            "The nearest Allow rule, or a Deny or RequireApproval rule, has a condition that reads members of the"
-            " call. Those members are too large for this condition, or for all conditions together. Or more rules"
-            " cover the subject than one decision can check."
+            "The nearest Allow rule, a RequireApproval rule, or a Deny rule beside one that lets through, has a"
+            " condition that reads members of the call. Those members are too large for this condition, or for all"
+            " conditions together. Or more rules cover the subject than one decision can check."
         ),
         # Of how large the whole call was, a record says nothing.
         footing="attested",

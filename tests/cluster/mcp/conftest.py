@@ -22,7 +22,10 @@ _STARTING: Final = {"fastmcp": fronts.fastmcp, "official": fronts.official, "gat
 
 @pytest.fixture(scope="module")
 def tenant(tenants: Tenants, request: pytest.FixtureRequest) -> Tenant:
-    """A tenant whose agent may read, and refund with an approval; its stranger may read."""
+    """A tenant whose agent may read, and refund with an approval; its stranger may read.
+
+    A Deny that reads arguments, which a list has none of, shows the stranger nothing.
+    """
     tenant = tenants.make(request.module.__name__.rpartition(".")[2])
     agent = subject(namespace=tenant.namespace, account="agent")
     reader = subject(name="reader", namespace=tenant.namespace, account="stranger")
@@ -30,6 +33,14 @@ def tenant(tenants: Tenants, request: pytest.FixtureRequest) -> Tenant:
     rules = [
         rule("reads", subjects=["agent", "reader"], actions=_READS, resources=_TOOLS),
         gated_rule("gated", actions=_GATED, resources=_TOOLS, approval=approval),
+        rule(
+            "not-everything",
+            effect="Deny",
+            subjects=["reader"],
+            actions=[*_GATED, "wipe"],
+            resources=_TOOLS,
+            conditions=[{"name": "everything", "expression": "context.args.order == 'everything'"}],
+        ),
         rule("known", actions=["customers.known"]),
         RULES[0],
     ]

@@ -101,12 +101,13 @@ def decide(world: World) -> Answer:  # noqa: C901, PLR0911, PLR0912 - one clause
         for rule in facts.raw["spec"]["rules"]
         if _speaks(facts, rule, call)
     ]
-    # 5. Strictest wins.
-    for reason in ("policy_denied", "condition_error"):
+    # 5. Strictest wins. A Deny that is not decided says something only of a call that another rule speaks for.
+    spoken_for = any(standing != "silent" and rule["effect"] != "Deny" for _, rule, standing, _ in found)
+    for reason in ("policy_denied", *(("condition_error",) if spoken_for else ())):
         if any((effect, why) == ("denies", reason) and rule["effect"] == "Deny" for _, rule, effect, why in found):
             return Answer("deny", reason, dry_run=dry_run)
     for reason in ("condition_error", "intent_mismatch", "expired", "policy_suspended"):
-        if any(standing == "denies" and why == reason for _, _, standing, why in found):
+        if any((standing, why) == ("denies", reason) and rule["effect"] != "Deny" for _, rule, standing, why in found):
             return Answer("deny", reason, dry_run=dry_run)
     gates = [(facts, rule) for facts, rule, standing, _ in found if standing == "asks"]
     if len(gates) > 4:

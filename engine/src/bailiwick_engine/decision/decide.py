@@ -203,9 +203,11 @@ def _effects(passed: Iterable[Hop]) -> _Effects:
 
 def _weigh(passed: Iterable[Hop], case: _Case, grants: Iterable[Grant]) -> Verdict:
     found = _effects(passed)
-    if found.denying:
+    hop = found.stopped
+    # What no rule lets through is denied whatever an undecided Deny comes to, so that one says nothing of such a call.
+    if found.denying and (hop is None or not all(_is_undecided_deny(finding) for finding, _ in found.denying)):
         return _deny(found.denying, case)
-    if (hop := found.stopped) is not None:
+    if hop is not None:
         return _deny_without_rule(case, hop) if hop.refused is None else case.deny(hop.refused, hop=hop)
     if found.gated:
         gated = dict(sorted(found.gated.items(), key=lambda one: one[0].place))
@@ -218,6 +220,10 @@ def _weigh(passed: Iterable[Hop], case: _Case, grants: Iterable[Grant]) -> Verdi
         return case.deny(Reason.NO_RULE)
     allowed = found.allowing[0] if len(found.allowing) == 1 else min(found.allowing, key=lambda rule: rule.place)
     return Verdict(outcome=_ALLOWED, reason=_BY_RULE, rule=allowed, dry_run=case.dry_run, audit=case.audit)
+
+
+def _is_undecided_deny(finding: Finding) -> bool:
+    return finding.rule.effect is _DENY and finding.reason is not Reason.POLICY_DENIED
 
 
 def _deny(denying: Iterable[tuple[Finding, Hop]], case: _Case) -> Verdict:

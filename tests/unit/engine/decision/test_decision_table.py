@@ -185,6 +185,42 @@ class TestTheStrictestRule:
         assert (verdict.reason, verdict.rule.policy.name) == (Reason.POLICY_SUSPENDED, "a")
 
 
+class TestADenyThatIsNotDecided:
+    """One whose condition reads what the call lacks: it denies, and says so only where another rule speaks."""
+
+    @pytest.mark.parametrize(
+        ("beside", "answer"),
+        [
+            ((), NO_RULE),
+            (("false",), HELD_FALSE),
+            (("1 / 0 == 1",), UNKNOWN),
+            (("true",), UNKNOWN),
+            (("false", "true"), UNKNOWN),
+        ],
+        ids=["nothing", "an Allow that is silent", "one not decided either", "an Allow that applies", "two Allows"],
+    )
+    def test_is_named_only_beside_a_rule_that_lets_through(self, beside: tuple[str, ...], answer: Answer) -> None:
+        allows = [
+            stored(f"allow-{n}", rule("give", actions=["customers.export"], **conditions(text)))
+            for n, text in enumerate(beside)
+        ]
+        assert self.judged(*allows) == answer
+
+    def test_is_named_beside_a_gate_that_is_open_or_shut(self) -> None:
+        assert self.judged(stored("gate", gated_rule())) == UNKNOWN
+        assert self.judged(stored("gate", gated_rule(), suspend=True)) == UNKNOWN
+
+    def test_does_not_hide_a_deny_that_is_decided(self) -> None:
+        decided = stored("decided", rule("never", effect="Deny", actions=["customers.export"]))
+        assert self.judged(decided) == DENIED
+
+    @staticmethod
+    def judged(*others: Object) -> Answer:
+        undecided = rule("no", effect="Deny", actions=["customers.export"], **MISSING)
+        verdict = verdict_of(snapshot(carrier(), stored("undecided", undecided), *others))
+        return (verdict.outcome, verdict.reason)
+
+
 def test_what_came_nearest_to_an_allow_is_an_allow_rule() -> None:
     no = {"actions": ["customers.export"], "conditions": [{"name": "c", "expression": "subject.id == 'nobody'"}]}
     others = [stored("a", rule("no", effect="Deny", **no)), stored("b", gated_rule("ask", **no))]
