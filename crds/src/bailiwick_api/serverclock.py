@@ -77,13 +77,13 @@ class ServerClock:
 
         Accurate to about the duration of a call, or to half a second.
         """
-        ours, earliest, latest, _ = self._look()
+        ours, earliest, latest, _, _ = self._look()
         return None if self._offset is None else ours - (earliest + latest) / 2
 
     @property
     def agree(self) -> bool:
         """Whether the clocks are certainly at most `MAX_SKEW` apart."""
-        return self._look()[3]
+        return self._look()[4]
 
     @property
     def problem(self) -> str | None:
@@ -101,7 +101,7 @@ class ServerClock:
 
         It is never before a time that the API server has stamped, so nothing is decided too early by it.
         """
-        ours, _, theirs, agree = self._look()
+        ours, _, theirs, _, agree = self._look()
         return max(ours, theirs) if agree else theirs
 
     def later(self) -> float:
@@ -109,13 +109,13 @@ class ServerClock:
 
         What gives rights ends by it, so that neither clock alone prolongs it.
         """
-        ours, _, theirs, _ = self._look()
+        ours, _, theirs, _, _ = self._look()
         return max(ours, theirs)
 
     def span(self) -> tuple[float, float]:
         """Return `earliest` and `later`: on every decision's way, so at one look."""
-        ours, earliest, theirs, agree = self._look()
-        return min(ours, earliest - self._drift()) if agree else _UNKNOWN, max(ours, theirs)
+        ours, earliest, theirs, drift, agree = self._look()
+        return min(ours, earliest - drift) if agree else _UNKNOWN, max(ours, theirs)
 
     def earliest(self) -> float:
         """Return the earliest time that it can be, by both clocks; minus infinity where they do not agree.
@@ -130,17 +130,15 @@ class ServerClock:
 
         None if the clocks do not agree, and before the first answer. Our own clock has no part in it.
         """
-        _, earliest, latest, agree = self._look()
-        return (earliest - self._drift(), latest + self._drift()) if agree else None
+        _, earliest, latest, drift, agree = self._look()
+        return (earliest - drift, latest + drift) if agree else None
 
-    def _look(self) -> tuple[float, float, float, bool]:
-        """Return our time, between which times the API server's is but for drift, and whether they certainly agree."""
+    def _look(self) -> tuple[float, float, float, float, bool]:
+        """Return our time, between which times the API server's is but for drift, that drift, and if they agree."""
         ours, known = self.wall(), self._offset
         if known is None:
-            return ours, _UNKNOWN, ours, False
+            return ours, _UNKNOWN, ours, 0.0, False
         now = self.monotonic()
         earliest, latest = now + known.low, now + known.high
-        return ours, earliest, latest, ours - latest >= -MAX_SKEW and ours - earliest <= MAX_SKEW
-
-    def _drift(self) -> float:
-        return 0.0 if self._offset is None else (self.monotonic() - self._offset.at) * _DRIFT
+        agree = ours - latest >= -MAX_SKEW and ours - earliest <= MAX_SKEW
+        return ours, earliest, latest, (now - known.at) * _DRIFT, agree

@@ -6,6 +6,7 @@ Holds: what a decision reads here is in memory; `freshness` is what docs/referen
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import Any, Final
 
 from bailiwick_api.accounts import Installation
@@ -35,6 +36,8 @@ from bailiwick_webhook.store.revocations import RevocationWatch
 
 _LOOK_SECONDS: Final = 1.0
 _NO_ISSUERS: Final[Mapping[str, UsernameTemplate]] = {}
+# Without a frame of Python for each, since it is on every decision's way.
+_HEARD: Final = attrgetter("heard")
 _UNHEARD: Final = "the API server has not been heard of for too long"
 _STALE_REVIEWERS: Final = ReviewerTrust(problem=_UNHEARD)
 _UNKNOWN_DATA: Final = "data is unknown, conditions that read it do not hold"
@@ -216,7 +219,7 @@ class Store:
         policies, grants, revoked = self._decided_by
         age = now - min(policies.heard, grants.heard, revoked.heard)
         freshness = view.freshness(age, self._max_staleness, self._hard_staleness)
-        guarded = self.guard.proven and now - min([one.heard for one in self._guarded_by]) <= self._max_staleness
+        guarded = self.guard.proven and now - min(map(_HEARD, self._guarded_by)) <= self._max_staleness
         return view.StoreState(
             age=age,
             freshness=freshness,

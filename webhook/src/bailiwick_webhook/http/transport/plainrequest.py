@@ -39,9 +39,11 @@ _READ: Final = {
 _NOTHING: Final = [""] * len(_READ)
 # Lines of a head: a field name (RFC 9110, 5.1 and 5.6.2), then visible ASCII and spaces, and the end as it must be.
 # There are fewer of them than the 128 that aiohttp takes.
-_LINES: Final = rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}):([ -~]*)\r\n"
-_FIELD: Final = re.compile(_LINES)
-_FIELDS: Final = re.compile(b"(?:" + _LINES + rb"){1,99}\r\n")
+_NAME: Final = rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}):"
+_FIELDS: Final = re.compile(b"(?:" + _NAME + rb"[ -~]*\r\n){1,99}\r\n")
+# The value is nothing where the line is not `name: value`, whose value is not empty and neither begins nor ends with a
+# space.
+_FIELD: Final = re.compile(_NAME + rb"(?: ([!-~](?:[ -~]*[!-~])?)|[ -~]*)\r\n")
 # What frames a message, switches protocols, asks for something before the answer or changes what the body is (RFC 9110,
 # 7.6.1, 7.8, 8.4 and 10.1; RFC 9112, 6 and 7), and what parsers are known to take for one of these.
 _REFUSED: Final = frozenset(
@@ -112,14 +114,13 @@ def head_of(data: bytes) -> PlainHead | None:
     if asked is None or fields is None:
         return None
     read, unread = _NOTHING.copy(), list[str]()
-    for name, held in _FIELD.findall(fields[0]):
+    for name, value in _FIELD.findall(fields[0]):
         kind = _kind_of(name)
         if isinstance(kind, str):
             unread.append(kind)
             continue
-        value = held[1:]
-        # Once, and as `name: value`, whose value is neither empty nor begins or ends with a space.
-        if kind is None or read[kind] or held[:1] != b" " or not value or value != value.strip(b" "):
+        # Once, and as `name: value`.
+        if kind is None or read[kind] or not value:
             return None
         read[kind] = value.decode("ascii")
     host, content_type, length, authorization, echoed, trace, stays = read
