@@ -67,7 +67,8 @@ WORKLOADS: Final = (
     ),
 )
 ACTIONS: Final = ("a.x", "a.y", "a.z", "b", "c")
-IDS: Final = ("1", "p/1", "p/2", "q")
+# The last is of no list: a pattern may be all that speaks of it.
+IDS: Final = ("1", "p/1", "p/2", "q", "z")
 KINDS: Final = ("t", "u")
 PROPERTIES: Final[tuple[Mapping[str, str] | None, ...]] = (None, {"env": "prod"}, {"env": "test"}, {"env": "x"})
 INTENTS: Final = (None, "support", "sales")
