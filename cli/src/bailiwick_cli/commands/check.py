@@ -10,16 +10,14 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-from msgspec.structs import replace
-
 from bailiwick_api.serviceaccounts import ServiceAccountName
-from bailiwick_api.times import epoch_stamp
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.offline import refuse_cluster, refuse_stdin_twice
 from bailiwick_cli.options import Output
 from bailiwick_cli.sources.policysources import past_of
+from bailiwick_cli.sources.revocations import earlier_note, read_revocations
 from bailiwick_cli.verbs.askverbs import CallFlags, CheckFlags
 from bailiwick_cli.views.verdictview import EFFECTS, verdict_lines, verdict_object
 from bailiwick_engine.approval import grants
@@ -27,20 +25,20 @@ from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import RESERVED_CONTEXT, Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.decision.decide import decide, find_revocation
+from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.explain import Explanation, explain
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.revocations import NONE, Revocations, parse
+from bailiwick_engine.revocations import NONE, Revocations
 from bailiwick_governance import arguments
 from bailiwick_governance.apiserver.cluster import ClusterClient, grants_path
 from bailiwick_governance.display import talk
 from bailiwick_governance.errors import ApiError
 from bailiwick_governance.records.policytimes import PastEndpoint
 from bailiwick_governance.sources import clusterpolicies, policies
-from bailiwick_kube.paths import revocations_path
+from bailiwick_regions.rights.refusals import TokenRefusals
 
 # What denies is not what somebody wrote, but that it cannot be read or is not whole.
 _BROKEN: Final = {Reason.POLICY_INVALID, Reason.ENDPOINT_UNCONFIGURED}
@@ -110,19 +108,20 @@ def check_call(options: CallFlags, action: str, resource: str, subject: str) -> 
     name, endpoint = policies.endpoint(snapshot, namespace, options.endpoint)
     uid = "" if cluster is None else _uid(cluster, account)
     asserted = endpoint.settings is not None and endpoint.settings.asserted
+    party = Party(
+        SERVICE_ACCOUNT, account.username, uid, issuer=None if asserted else CLUSTER, hypothetical=not asserted
+    )
+    refusals = TokenRefusals(endpoint, read_revocations(cluster), moment)
     call = Call(
         namespace=namespace,
         endpoint=name,
-        caller=_caller(endpoint, account.username, uid),
-        subject=Party(
-            SERVICE_ACCOUNT, account.username, uid, issuer=None if asserted else CLUSTER, hypothetical=not asserted
-        ),
+        caller=_caller(refusals, account.username, uid),
+        subject=party,
         action=Action(action),
         resource=_resource(options, resource),
         context=context,
     )
-    revoked = NONE if cluster is None else revocations_of(cluster, endpoint, call, moment)
-    around = Circumstances(now=moment, revocations=revoked)
+    around = Circumstances(now=moment, revocations=revocations_of(refusals, party))
     verdict = decide(snapshot, call, () if cluster is None else _grants(cluster), around)
     why = explain(snapshot, call, around) or Explanation()
     return CallCheck(account, endpoint, call, around, verdict, why, past)
@@ -167,10 +166,10 @@ def _resource(options: CallFlags, resource: str) -> Resource:
     return Resource(kind, name, arguments.values(options.properties, "--property") or None)
 
 
-def _caller(endpoint: CompiledEndpoint, username: str, uid: str) -> ServiceAccount:
+def _caller(refusals: TokenRefusals, username: str, uid: str) -> ServiceAccount:
     """Return an enforcer of the endpoint; where it has none the subject, who may always ask about itself."""
-    enforcers = sorted(endpoint.enforcers)
-    return ServiceAccount(enforcers[0], "") if enforcers else ServiceAccount(username, uid)
+    enforcer = refusals.enforcer()
+    return ServiceAccount(username, uid) if enforcer is None else ServiceAccount(enforcer, "")
 
 
 def _uid(cluster: ClusterClient, account: ServiceAccountName) -> str:
@@ -182,29 +181,16 @@ def _uid(cluster: ClusterClient, account: ServiceAccountName) -> str:
         return ""
 
 
-def revocations_of(cluster: ClusterClient, endpoint: CompiledEndpoint, call: Call, now: float) -> Revocations:
-    """Return the revocations if one of them refuses a call whose subject has a token of now, and name that one.
+def revocations_of(refusals: TokenRefusals, party: Party) -> Revocations:
+    """Return the revocations if one of them refuses a subject with a token of now, or each enforcer; name that one.
 
-    Who shows no token of their own is refused by name: an enforcer, and a subject on an enforcer's word. One that
-    refuses earlier tokens alone is only reported.
+    One that refuses earlier tokens alone is only reported.
     """
-    found = Revocations()
-    try:
-        items, _ = cluster.list_all(revocations_path())
-    except ApiError as error:
-        talk(f"note: SubjectRevocations are ignored, because they cannot be read: {error}")
-        return found
-    for raw in items:
-        found.put(parse(raw))
-    around, subject = Circumstances(now=now, revocations=found), call.subject
-    if isinstance(subject, Party) and subject.issuer is not None:
-        subject = replace(subject, claims={"iat": now}, hypothetical=False)
-    if (refusing := find_revocation(endpoint, replace(call, subject=subject), around)) is not None:
+    if (refusing := refusals.refusal(party)) is not None:
         talk(f"note: SubjectRevocation {refusing.name} refuses this subject, or the enforcer")
-        return found
-    if (earlier := find_revocation(endpoint, call, around)) is not None:
-        before = epoch_stamp(earlier.issued_before)
-        talk(f"note: SubjectRevocation {earlier.name} refuses tokens issued before {before}: this is about a newer one")
+        return refusals.revocations
+    if (earlier := refusals.of_party(party, party.id)) is not None:
+        talk(f"note: {earlier_note(earlier.revocation)}")
     return NONE
 
 

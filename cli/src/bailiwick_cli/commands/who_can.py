@@ -6,10 +6,11 @@ Holds: none who may is left out in silence: what was not looked at is named, and
 import sys
 
 from bailiwick_cli import output
-from bailiwick_cli.commands.what_can import exit_code
+from bailiwick_cli.commands.what_can import exit_code, remarks
 from bailiwick_cli.options import ReportOutput
 from bailiwick_cli.routes import RouteReport, indirect_routes
 from bailiwick_cli.sources.policysources import source_of
+from bailiwick_cli.sources.revocations import read_revocations
 from bailiwick_cli.verbs.askverbs import WhoCanFlags
 from bailiwick_governance import arguments
 from bailiwick_governance.display import talk
@@ -24,7 +25,8 @@ def run(options: WhoCanFlags) -> int:
     properties = arguments.values(options.properties, "--property")
     source = source_of(options)
     place = CallPlace(source.key, options.action, kind, name, properties, options.intent)
-    answer = who_can(place, source.endpoint, source.now)
+    revocations = read_revocations(source.cluster)
+    answer = who_can(place, source.endpoint, source.now, revocations=revocations)
     routes = RouteReport()
     if source.cluster is not None and not options.direct:
         routes = indirect_routes(source.cluster, answer.rows, source.policies)
@@ -36,8 +38,8 @@ def run(options: WhoCanFlags) -> int:
     }
     view = RightsView("WhoCan", asked, (("SUBJECT", "subject"),), answer.rows, source.place)
     if options.output is ReportOutput.JSON:
-        more = {"incomplete": [*answer.incomplete, *source.doubts]}
-        sys.stdout.write(view.document(**more, **({} if source.cluster is None else {"indirect": routes.objects()})))
+        more = {"indirect": routes.objects()} if source.cluster is not None else {}
+        sys.stdout.write(view.document(**remarks(answer, source), **more))
     elif options.output is ReportOutput.MARKDOWN:
         sys.stdout.write(view.markdown() + routes.markdown())
     else:
@@ -46,4 +48,4 @@ def run(options: WhoCanFlags) -> int:
         routes.write()
     for note in routes.notes:
         talk(f"note: {note}")
-    return exit_code(answer, source, f"no subject can {options.action} on {options.resource}")
+    return exit_code(answer, source, revocations, f"no subject can {options.action} on {options.resource}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from bailiwick_engine.keys import Key
 from bailiwick_regions.rights.outcomes import AccessWay
+from bailiwick_regions.rights.refusals import SubjectRefusal
 
 Where = Mapping[str, tuple[str, ...]]
 """By dimension the labels, see `bailiwick_regions.atoms.describe_labels`."""
@@ -29,10 +30,11 @@ class AccessRow:
 
 @dataclass(frozen=True, slots=True)
 class AccessAnswer:
-    """All rows. `incomplete`: of whom, or of what, there was too much to look at."""
+    """All rows. `incomplete`: of whom, or of what, there was too much to look at. `refused`: whom revocations name."""
 
     rows: tuple[AccessRow, ...]
     incomplete: tuple[str, ...] = field(default=())
+    refused: tuple[SubjectRefusal, ...] = field(default=())
 
 
 def join_rows(rows: Iterable[AccessRow], labels: Mapping[str, Sequence[str]]) -> list[AccessRow]:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from bailiwick_engine.approval.gates import Gate
-from bailiwick_engine.call import Call
+from bailiwick_engine.call import Call, Party
 from bailiwick_engine.cel.inputs import Inputs
 from bailiwick_engine.cel.members import Path
 from bailiwick_engine.circumstances import Circumstances
@@ -20,9 +20,11 @@ from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.dimensions.atom import TooManyError
 from bailiwick_engine.policy.model import CompiledCondition, CompiledPolicy, CompiledRule, PolicyRef
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey, Snapshot
+from bailiwick_engine.revocations import NONE, Revocations
 from bailiwick_engine.truth import Truth
 from bailiwick_regions.formulas import Formula, Literal
 from bailiwick_regions.rights import terms
+from bailiwick_regions.rights.refusals import TokenRefusals
 from bailiwick_regions.rights.terms import Outcomes, Term, World
 from bailiwick_regions.stage import CALLER
 from bailiwick_regions.walk import DIGEST
@@ -107,13 +109,17 @@ class WatchedCondition(StoodCondition):
 
 
 class EndpointOutcomes:
-    """One endpoint at one time. `known`: what conditions may read of the calls, since it is the same in all of them."""
+    """One endpoint at one time. `known`: what conditions may read of the calls, since it is the same in all of them.
+
+    `revocations`: those that are in force.
+    """
 
     def __init__(
         self, key: EndpointKey, endpoint: CompiledEndpoint, now: float, known: Iterable[Path] = (), *,
-        limit: int = MOST_DECISIONS,
+        limit: int = MOST_DECISIONS, revocations: Revocations = NONE,
     ) -> None:  # fmt: skip
         self.key, self.endpoint, self.now = key, endpoint, now
+        self.refusals = TokenRefusals(endpoint, revocations, now)
         self.asked: dict[Formula, Truth] = {}
         self._known = frozenset(known)
         self.left = limit
@@ -161,7 +167,8 @@ class EndpointOutcomes:
 
         Raises `TooManyError`.
         """
-        if self.endpoint.index.too_much(call.subject.keys):  # type: ignore[union-attr]  # a party that is proven
+        party: Party = call.subject  # type: ignore[assignment]  # a party that is proven
+        if self.endpoint.index.too_much(party.keys) or self.refusals.refusal(party) is not None:
             # The decision point denies such a party whatever it asks.
             return ()
         found = self._ways_at(call, self.now)

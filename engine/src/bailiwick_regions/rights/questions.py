@@ -13,6 +13,7 @@ from bailiwick_engine.policy.dimensions.atom import TooManyError
 from bailiwick_engine.policy.index import MOST_WORK
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
+from bailiwick_engine.revocations import NONE, Revocations
 from bailiwick_regions import atoms
 from bailiwick_regions.parties import NamedParty, is_accepted, parties
 from bailiwick_regions.rights.answers import AccessAnswer, AccessRow, join_rows
@@ -28,11 +29,22 @@ FoundWays = dict[CallLabels, tuple[AccessWay, ...]]
 """Of one party, each way in which its calls come through, by what tells the calls apart."""
 
 
-def who_can(place: CallPlace, endpoint: CompiledEndpoint, now: float, *, limit: int = MOST_DECISIONS) -> AccessAnswer:
-    """Return who may do this, each by the fewest keys. `now`: in seconds since the epoch."""
+def who_can(
+    place: CallPlace,
+    endpoint: CompiledEndpoint,
+    now: float,
+    *,
+    limit: int = MOST_DECISIONS,
+    revocations: Revocations = NONE,
+) -> AccessAnswer:
+    """Return who may do this, each by the fewest keys. `now`: in seconds since the epoch.
+
+    `revocations`: those that are in force. They refuse whom they name, with a token of now.
+    """
     rules = list(dict.fromkeys(rule for rule, _ in place.entries(endpoint.enforced)))
     properties = [("resource", "properties", name) for name in place.properties]
-    outcomes = EndpointOutcomes(place.key, endpoint, now, (*_KNOWN, *properties), limit=limit)
+    known_paths = (*_KNOWN, *properties)
+    outcomes = EndpointOutcomes(place.key, endpoint, now, known_paths, limit=limit, revocations=revocations)
     ends = atoms.ends(rules, now)
     asserted = endpoint.settings is not None and endpoint.settings.asserted
     listed = parties(
@@ -41,7 +53,10 @@ def who_can(place: CallPlace, endpoint: CompiledEndpoint, now: float, *, limit: 
     known: list[tuple[NamedParty, FoundWays]] = []
     rows: list[AccessRow] = []
     incomplete: list[str] = []
+    refused = [*outcomes.refusals.of_enforcers()]
     for named in _once(one for one in listed if is_accepted(endpoint.settings, one.party.issuer)):
+        if len(named.parts) == 1 and (refusal := outcomes.refusals.of_party(named.party, named.label)) is not None:
+            refused.append(refusal)
         if named.capped and (capped := f"{named.party.issuer}: {_CAPPED}") not in incomplete:
             incomplete.append(capped)
         try:
@@ -54,14 +69,23 @@ def who_can(place: CallPlace, endpoint: CompiledEndpoint, now: float, *, limit: 
         if not all(same(ways, fewer.get(told, ())) for told, ways in found.items()):
             known.append((named, found))
             rows += _rows(named, found, fewer, circumstances.labels)
-    return AccessAnswer(tuple(rows), tuple(incomplete))
+    return AccessAnswer(tuple(rows), tuple(incomplete), tuple(refused))
 
 
 def what_can(
-    key: EndpointKey, endpoint: CompiledEndpoint, party: Party, label: str, now: float, *, limit: int = MOST_DECISIONS
+    key: EndpointKey,
+    endpoint: CompiledEndpoint,
+    party: Party,
+    label: str,
+    now: float,
+    *,
+    limit: int = MOST_DECISIONS,
+    revocations: Revocations = NONE,
 ) -> AccessAnswer:
-    """Return what this party may do, by patterns of actions and resources."""
-    outcomes = EndpointOutcomes(key, endpoint, now, limit=limit)
+    """Return what this party may do, by patterns of actions and resources. `revocations`: as for `who_can`."""
+    outcomes = EndpointOutcomes(key, endpoint, now, limit=limit, revocations=revocations)
+    refusal = outcomes.refusals.of_party(party, label)
+    refused = (*outcomes.refusals.of_enforcers(), *(() if refusal is None else (refusal,)))
     own = [rule for rule in endpoint.enforced if not party.keys.isdisjoint(rule.subjects)]
     rows: list[AccessRow] = []
     try:
@@ -69,9 +93,9 @@ def what_can(
             rows += rows_of_action(outcomes, own, party, label, (action, told))
     except TooManyError:
         # Half of an answer would not say which half it is.
-        return AccessAnswer((), (f"{label}: {_TOO_MANY}",))
+        return AccessAnswer((), (f"{label}: {_TOO_MANY}",), refused)
     # No list of labels is every name that there is.
-    return AccessAnswer(tuple(join_rows(rows, {"resource": ("",), "action": ("",)})))
+    return AccessAnswer(tuple(join_rows(rows, {"resource": ("",), "action": ("",)})), (), refused)
 
 
 def rows_of_action(

@@ -8,6 +8,7 @@ import pytest
 
 from bailiwick_api.times import epoch_stamp
 from bailiwick_cli.commands import check
+from bailiwick_cli.sources.revocations import read_revocations
 from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
@@ -15,6 +16,7 @@ from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
 from bailiwick_engine.revocations import Revocations, parse
 from bailiwick_governance.apiserver.cluster import ClusterClient
 from bailiwick_governance.sources import policies
+from bailiwick_regions.rights.refusals import TokenRefusals
 
 NOW: Final = 1_800_000_000.0
 AGENT: Final = "system:serviceaccount:agents:agent"
@@ -76,8 +78,7 @@ def test_it_refuses_what_the_decision_point_refuses_of_a_token_of_now(
     stored.put(parse(TAKEN_BACK[who]))
     shown = Party(SERVICE_ACCOUNT, AGENT, "u", {} if asserted else {"iat": NOW}, issuer=issuer)
     named = Party(SERVICE_ACCOUNT, AGENT, "", issuer=issuer, hypothetical=not asserted)
-    call = Call(namespace, name, ServiceAccount(SERVER, ""), named, Action("add"), Resource("tool", "x"), {})
     cluster = cast("ClusterClient", StoredRevocations(TAKEN_BACK[who]))
-    found = check.revocations_of(cluster, endpoint, call, NOW)
+    found = check.revocations_of(TokenRefusals(endpoint, read_revocations(cluster), NOW), named)
     assert asked(named, found) == asked(shown, stored)
     assert ("r-x" in capsys.readouterr().err) is (who != "somebody else")
