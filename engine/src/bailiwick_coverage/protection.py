@@ -3,7 +3,7 @@
 Standing: over `facts`. Holds: an endpoint protects Services of its own namespace alone, unless an annotation of the
 Service names it, so that no author of policies elsewhere makes a Service count as protected. The endpoint of a proxied
 Service has its name, or maps calls of its hosts. A Service of which one pod does not enforce is not protected by its
-pods.
+pods, and an enforcer as whom no pod runs is no proxy before any.
 """
 
 from collections.abc import Iterator
@@ -50,6 +50,8 @@ class ServiceProtection:
     unclear: bool = False
     elsewhere: EndpointKey | None = None
     """For NONE: an endpoint of another namespace that its pods do enforce."""
+    absent: EndpointKey | None = None
+    """For NONE: its endpoint, if no pod runs as an enforcer of that."""
 
 
 class Protections:
@@ -60,6 +62,7 @@ class Protections:
         self._pods: dict[str, list[PodFacts]] = {}
         for one in facts.pods:
             self._pods.setdefault(one.namespace, []).append(one)
+        self._running = {one.username for one in facts.pods}
         self._routed: dict[tuple[str, str], set[str]] = {}
         for route in facts.routes:
             for backend in route.backends:
@@ -83,14 +86,18 @@ class Protections:
         for key, endpoint in candidates.items():
             if accounts and accounts <= endpoint.enforcers and not service.foreign:
                 return ServiceProtection(ProtectionKind.OWN, pods, key, endpoint.enforcers)
+        absent: EndpointKey | None = None
         for key, endpoint in candidates.items():
             if named is not None or key[1] == service.name or self._maps(endpoint, service):
                 enforcers, unclear = self._enforcers(endpoint)
-                if enforcers - accounts or unclear:
+                others = enforcers - accounts
+                if unclear or any(self._may_run(one) for one in others):
                     return ServiceProtection(ProtectionKind.PROXY, pods, key, enforcers, unclear=unclear)
+                absent = absent or (key if others else None)
         elsewhere = self._enforced_elsewhere(service, accounts)
-        why = self._missing(service, pods, elsewhere)
-        return ServiceProtection(ProtectionKind.NONE, pods, why=why, elsewhere=elsewhere)
+        absent = None if elsewhere is not None else absent
+        why = self._missing(service, pods, elsewhere, absent)
+        return ServiceProtection(ProtectionKind.NONE, pods, why=why, elsewhere=elsewhere, absent=absent)
 
     def _candidates(self, service: ServiceFacts, named: str | None) -> Iterator[tuple[EndpointKey, CompiledEndpoint]]:
         if named is None:
@@ -117,6 +124,15 @@ class Protections:
             accounts |= known
         return frozenset(accounts), unclear
 
+    def _may_run(self, username: str) -> bool:
+        """Tell whether a pod runs as an account, as far as pods of its namespace are known."""
+        account = ServiceAccountName.parse(username)
+        if username in self._running or account is None or self._facts.is_unread("pods", account.namespace):
+            return True
+        # Where pods were listed by namespace, one of which there are none may not have been listed.
+        listed = {*self._facts.asked, *self._pods}
+        return "pods" in self._facts.partial and account.namespace not in listed
+
     def _accounts_of_dns(self, name: str) -> set[str]:
         """Return the accounts of the pods behind a Service of this name, such as `envoy.gateways.svc`."""
         found = [one for one in self._facts.services if name in one.hosts and "." in name]
@@ -127,8 +143,16 @@ class Protections:
         found = (key for key, one in self._facts.endpoints.items() if accounts and accounts <= one.enforcers)
         return min((key for key in found if key[0] != service.namespace), default=None)
 
-    def _missing(self, service: ServiceFacts, pods: tuple[PodFacts, ...], elsewhere: EndpointKey | None) -> str:
+    def _missing(
+        self,
+        service: ServiceFacts,
+        pods: tuple[PodFacts, ...],
+        elsewhere: EndpointKey | None,
+        absent: EndpointKey | None,
+    ) -> str:
         named = service.annotations.get(ENDPOINT)
+        if absent is not None:
+            return f"no pod runs as an enforcer of its endpoint {'/'.join(absent)}, so no enforcing proxy is before it"
         if named is not None:
             return (
                 f"its annotation names the endpoint {named}, which no policy has, or whose enforcers are not before it"

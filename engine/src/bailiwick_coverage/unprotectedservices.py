@@ -56,6 +56,9 @@ def _fix(facts: ClusterFacts, service: ServiceFacts, held: ServiceProtection) ->
         note = "This says that the Service belongs to that endpoint."
         made = manifests.annotated("v1", service.ref, {ENDPOINT: "/".join(held.elsewhere)})
         return CoverageFix((made,), note)
+    if held.absent is not None:
+        # It has a policy. What is missing is a pod that enforces, and only you know how that is started.
+        return None
     if not held.pods or service.foreign or "/" in service.annotations.get(ENDPOINT, ""):
         return None
     return CoverageFix((first_policy(facts, service, held),), _AUDIT)

@@ -133,6 +133,38 @@ def test_an_annotation_with_an_endpoint_that_no_policy_has_protects_nothing(name
     assert ("unprotected", "api") in codes(report)
 
 
+ANNOTATED: Final = {"annotations": {ENDPOINT: "crm/api"}}
+
+
+@pytest.mark.parametrize("of", [{}, ANNOTATED], ids=["by its name", "by an annotation"])
+def test_an_enforcer_as_whom_no_pod_runs_stands_before_no_service(of: Json) -> None:
+    nothing = network_policy("nothing", FROM_GATEWAY, 1)
+    held = facts(policy(account="gw/proxy"), pods=(pod("api"),), services=(service(**of),), network_policies=(nothing,))
+    report = examine(held, QUESTION)
+    assert codes(report) == [("unprotected", "api"), ("stale", "api")]
+    (found, _) = report.findings
+    assert found.sentence == "no pod runs as an enforcer of its endpoint crm/api, so no enforcing proxy is before it"
+    # It has a policy, so that a first one would close nothing.
+    assert found.fix is None
+    assert [row.held.kind.value for row in report.services] == ["none"]
+
+
+def test_of_several_enforcers_one_pod_is_a_proxy() -> None:
+    both = {"enforcers": [{"namespace": "gw", "name": "gone"}, {"namespace": "gw", "name": "proxy"}]}
+    held = facts(policy(endpointSettings=both), pods=(pod("api"), GATEWAY), services=(service(),))
+    assert [row.held.kind.value for row in examine(held, QUESTION).services] == ["proxy"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"unread": (UnreadList("", "pods", "gw", "no"),)}, {"partial": frozenset(("pods",))}],
+    ids=["refused", "not listed"],
+)
+def test_an_enforcer_whose_pods_were_not_read_may_stand_before_a_service(more: Json) -> None:
+    held = facts(policy(account="gw/proxy"), pods=(pod("api"),), services=(service(),), **more)
+    assert [row.held.kind.value for row in examine(held, QUESTION).services] == ["proxy"]
+
+
 def test_a_service_without_pods_is_unknown_and_not_protected() -> None:
     report = examine(facts(services=(service(),)), QUESTION)
     assert codes(report) == [("unknown", "api")]
