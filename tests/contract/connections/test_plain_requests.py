@@ -790,7 +790,7 @@ async def test_what_gets_no_place_in_one_turn_of_the_loop_is_not_decided_and_not
         paid.append(namespace)
         take(rates, namespace, *rest)
 
-    monkeypatch.setattr(alone.pdp._consumer, "caught_up", caught_up)
+    monkeypatch.setattr(alone.pdp._uses._consumer, "caught_up", caught_up)
     async with served(alone, bounds=Bounds(requests_at_once=8, decisions_per_second=1_000)) as it:
         several = [await it.enforcer() for _ in range(12)]
         monkeypatch.setattr(Rates, "take", paying)

@@ -598,6 +598,54 @@ class PendingOnce:
         return replace(verdict, reason=Reason.APPROVAL_PENDING, pending=self._grant), weighed
 
 
+class BreakingGrant(OneGrant):
+    """A grant whose use breaks in this way, from a number of uses on."""
+
+    def __init__(self, broken: BaseException, after: int = 0) -> None:
+        super().__init__()
+        self.broken = broken
+        self.after = after
+
+    async def consume(
+        self, asked: EvaluationRequest, verdict: Verdict, evaluation_id: str, judge: Judge
+    ) -> tuple[Verdict, Grant | None]:
+        if self.uses >= self.after:
+            raise self.broken
+        return await super().consume(asked, verdict, evaluation_id, judge)
+
+
+class BreakingLaggingGrant(BreakingGrant, LaggingGrants):
+    """One of which memory has not heard yet, so that the call is counted after a live read."""
+
+
+BREAKS: Final = {"a fault": RuntimeError("broken"), "a caller who is gone": asyncio.CancelledError()}
+
+
+@pytest.mark.parametrize("grant", [BreakingGrant, BreakingLaggingGrant])
+@pytest.mark.parametrize("broken", BREAKS.values(), ids=BREAKS)
+async def test_a_use_that_breaks_takes_the_call_out_again_whenever_it_was_counted(
+    api: KeptObjects, monkeypatch: pytest.MonkeyPatch, grant: type[BreakingGrant], broken: BaseException
+) -> None:
+    point, uses = CountingPoint(api, counting(GATED, FULL)), grant(broken)
+    pdp = with_grant(point, uses, monkeypatch)
+    if grant is BreakingLaggingGrant:
+        monkeypatch.setattr(evaluator, "evaluate_hops", PendingOnce(uses.grant))
+    with pytest.raises(type(broken)):
+        await resolve(pdp.evaluate(asked()))
+    assert (api.count("POST"), point.counted) == (1, 0)
+
+
+@pytest.mark.parametrize("broken", BREAKS.values(), ids=BREAKS)
+async def test_the_items_before_one_that_breaks_are_taken_out_again(
+    api: KeptObjects, monkeypatch: pytest.MonkeyPatch, broken: BaseException
+) -> None:
+    point, uses = CountingPoint(api, counting(GATED)), BreakingGrant(broken, after=2)
+    pdp = with_grant(point, uses, monkeypatch)
+    with pytest.raises(type(broken)):
+        await pdp.evaluate_all([asked(item=number) for number in range(4)], Semantic.EXECUTE_ALL)
+    assert (uses.uses, api.count("POST"), point.counted) == (2, 1, 0)
+
+
 async def test_dry_runs_have_a_ration_of_their_own(point: CountingPoint) -> None:
     decisions = await asyncio.gather(*(point.ask(caller=THE_AGENT) for _ in range(60)))
     denied = [one for one in decisions if not one.allowed]

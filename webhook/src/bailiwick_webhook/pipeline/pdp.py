@@ -24,19 +24,26 @@ from bailiwick_engine.keys import CLUSTER
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.approvals.livereads import looked_for
 from bailiwick_webhook.approvals.opener import OpenedGrant, RefusedOpening
 from bailiwick_webhook.approvals.ports import GrantOpener, Readers, UseConsumer
 from bailiwick_webhook.approvals.requester import ApprovalRequester
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.history.ports import HistoryKeeping, no_histories
 from bailiwick_webhook.metrics.counts import Counts, Tally
-from bailiwick_webhook.metrics.table import DecisionOutcome as MetricOutcome, OutcomeResult, Use
-from bailiwick_webhook.pipeline.decision import Decision, EvaluatedCall, FinalVerdict, new_evaluation_id, settle
+from bailiwick_webhook.metrics.table import DecisionOutcome as MetricOutcome, OutcomeResult
+from bailiwick_webhook.pipeline.decision import (
+    Decision,
+    DecisionInputs,
+    EvaluatedCall,
+    FinalVerdict,
+    new_evaluation_id,
+    settle,
+)
 from bailiwick_webhook.pipeline.evaluator import Evaluator
-from bailiwick_webhook.pipeline.histories import HistoryCounter, uncounted_denied
+from bailiwick_webhook.pipeline.grantuses import GrantUses
+from bailiwick_webhook.pipeline.histories import HistoryCounter
 from bailiwick_webhook.pipeline.lateanswers import LateAnswers
-from bailiwick_webhook.pipeline.observer import BatchResult, Observer, SearchCount, Stage, UseResult, unobserved
+from bailiwick_webhook.pipeline.observer import BatchResult, Observer, SearchCount, Stage, unobserved
 from bailiwick_webhook.pipeline.offload import Offload
 from bailiwick_webhook.pipeline.outcomes import CallReport, OutcomeReports
 from bailiwick_webhook.pipeline.ports import Records
@@ -84,7 +91,6 @@ class Pdp:
         self._observe = observe
         self._store = store
         self._now = now
-        self._consumer = consumer
         self._opener = opener
         self._asking = ApprovalRequester(opener)
         self._records = records
@@ -97,6 +103,7 @@ class Pdp:
         self._late = LateAnswers(self._evaluator)
         keeper = histories(self.counts.histories, self.turns.slices, self.offload.run, self._recorder.record_event)
         self.histories = HistoryCounter(keeper, self._evaluator, consumer, self.offload, self.counts.histories)
+        self._uses = GrantUses(consumer, self._evaluator, self.histories, self.counts.uses, observe)
         self._outcomes = OutcomeReports(keeper, records, self.counts.histories, now)
         self.shadows = Shadows(records, self.counts.shadows, installation, now, shadow_share)
         self._searcher = Searcher(store, records, now, self.offload, observe)
@@ -283,22 +290,31 @@ class Pdp:
         """Count, use grants and explain in order, then record all together."""
         settled: list[FinalVerdict | None] = []
         end, since = EvaluatedCall.deadline(), time.monotonic()
-        for one in judged:
-            await slices.turn()
-            explanation = None
-            if one is not None and one.verdict.needs is None:
-                explanation = await self._evaluator.explain(one)
-            done = None if one is None else await self._settle_with_waits(one.denied_after(end), explanation, since)
-            settled.append(done)
-            if semantic.ends(allowed=done is not None and done.allowed):
-                break
+        try:
+            for one in judged:
+                await slices.turn()
+                explanation = None
+                if one is not None and one.verdict.needs is None:
+                    explanation = await self._evaluator.explain(one)
+                done = None if one is None else await self._settle_with_waits(one.denied_after(end), explanation, since)
+                settled.append(done)
+                if semantic.ends(allowed=done is not None and done.allowed):
+                    break
+        except BaseException:
+            # None of the batch is answered. What was denied is taken out already.
+            passed = (one.with_numbers for one in settled if one is not None and one.allowed)
+            await asyncio.gather(*map(self.histories.release, passed))
+            raise
         told = iter(await asyncio.gather(*(self._record_or_release(one) for one in settled if one is not None)))
         return [None if one is None else next(told) for one in settled]
 
     async def _settle_with_waits(
         self, one: EvaluatedCall, explanation: Explanation | None, since: float | None = None
     ) -> FinalVerdict:
-        """Count the call and use a grant, where the verdict needs that. `since`: see `UseConsumer.caught_up`."""
+        """Count the call and use a grant, where the verdict needs that. `since`: see `UseConsumer.caught_up`.
+
+        What fails on the way takes the call out again. A use stays spent.
+        """
         counted = None
         if one.verdict.needs is not None:
             dry_run = one.verdict.dry_run
@@ -308,20 +324,23 @@ class Pdp:
                 explanation = await self._evaluator.explain(one)
             if not one.needs_grant:
                 return settle(one, explanation)
-            settled = await self._settle_with_use(one, explanation, since)
+            judged, latest = await self._uses.caught_up(one, since)
+            # A call that is counted only now is taken out again too, if what follows fails.
+            counted = None if judged.reserved is None else judged
+            settled = await self._settle_with_use(judged, latest, explanation, one.inputs)
         except BaseException:
             await self.histories.release(counted)
             raise
         if not settled.allowed:
-            await self.histories.release(settled.with_numbers or counted)
+            await self.histories.release(counted)
         return settled
 
     async def _settle_with_use(
-        self, one: EvaluatedCall, explanation: Explanation | None, since: float | None
+        self, judged: EvaluatedCall, latest: EvaluatedCall, explanation: Explanation | None, explained: DecisionInputs
     ) -> FinalVerdict:
-        """Use a grant."""
-        evaluation_id, explained = new_evaluation_id(), one.inputs
-        counted, one, used = await self._use_grant(one, evaluation_id, since)
+        """Use a grant. `judged`, `latest`: see `GrantUses.caught_up`; `explained`: what the explanation is of."""
+        evaluation_id = new_evaluation_id()
+        one, used = await self._uses.use(judged, latest, evaluation_id)
         asked, verdict, opened = one.asked, one.verdict, None
         if used is None:
             if one.inputs is not explained:
@@ -338,7 +357,7 @@ class Pdp:
             allowed=allowed,
             grant=used or opened,
             explanation=explanation,
-            with_numbers=counted,
+            with_numbers=None if judged.reserved is None else judged,
         )
 
     def may_explain(self, caller: ServiceAccount, namespace: str) -> Step[bool]:
@@ -384,48 +403,6 @@ class Pdp:
             counts.count(MetricOutcome.DENY, found.refused)
         counts.took(time.perf_counter() - started)
         return found
-
-    async def _use_grant(
-        self, one: EvaluatedCall, evaluation_id: str, since: float | None
-    ) -> tuple[EvaluatedCall | None, EvaluatedCall, Grant | None]:
-        """Use the grant that this very call used a moment ago, else the first of the verdict's that serves.
-
-        Returns the call as it was counted, if it has to be, as it was judged last, and the grant.
-        """
-        asked, latest, read = one.asked, one, tuple[Grant, ...]()
-
-        def judge(grant: Grant, now: float) -> Verdict:
-            nonlocal latest, read
-            latest, read = self._evaluator.with_live_grant(one, grant, now), (grant,)
-            return latest.verdict
-
-        # Where memory cannot have missed anything, nothing is read.
-        observe = unobserved if looked_for(asked, one.verdict) is None else self._observe
-        with observe(Stage.LIVE_READ, asked) as report:
-            verdict = await self._consumer.caught_up(asked, one.verdict, judge, since)
-            report(verdict)
-        if read and latest.must_be_counted:
-            # What was read may be used, and before that the call is counted.
-            one = latest = await self.histories.count(latest, read)
-            verdict = one.verdict
-        counted = None if one.reserved is None else one
-        # Used up since, as like as not, so that the verdict need not name it.
-        repeated = self._consumer.taken_before(asked, verdict, self._evaluator.grants_for(asked.call))
-        if not repeated and verdict.outcome is not Outcome.USE_GRANT:
-            return counted, replace(latest, verdict=verdict), None
-        grants = (*repeated, *(grant for grant in verdict.grants if grant not in repeated))
-        verdict = replace(verdict, grants=grants)
-
-        def judge_counted(grant: Grant, now: float) -> Verdict:
-            nonlocal latest
-            latest = uncounted_denied(self._evaluator.with_live_grant(one, grant, now))
-            return latest.verdict
-
-        with self._observe(Stage.USE, asked) as report:
-            verdict, used = await self._consumer.consume(asked, verdict, evaluation_id, judge_counted)
-            report(UseResult(verdict, used))
-        self.counts.uses[Use.REFUSED if used is None else Use.USED] += 1
-        return counted, replace(latest, verdict=verdict), used
 
     def slices_of(self, of: EndpointKey, username: str) -> TenantSlices:
         """Return the slices of long work: of the namespace for an enforcer, and of the account for anybody else."""
