@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from functools import partial
+from math import inf
 from typing import Final
 
 from msgspec.structs import replace
@@ -18,7 +19,7 @@ from bailiwick_engine import keys
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.call import Action, Call, Json, Party, UnprovenParty
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.decide import decide, find_revocation
 from bailiwick_engine.decision.likeness import ACTION_NAME, RESOURCE_ID, NameKind, NameKinds
 from bailiwick_engine.decision.match import disabled_reason
 from bailiwick_engine.decision.verdict import Outcome
@@ -28,6 +29,7 @@ from bailiwick_engine.policy.dimensions.table import reads_of
 from bailiwick_engine.policy.model import CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.reasons import Reason
+from bailiwick_engine.revocations import with_token_of
 
 MAX_CANDIDATES: Final = 2_000
 """More names than a caller will read; those beyond make the answer incomplete."""
@@ -262,7 +264,18 @@ def _plain(snapshot: Snapshot, call: Call, around: Circumstances) -> Prospect:
         return Prospect.ALLOWED
     if verdict.reason is Reason.APPROVAL_REQUIRED and verdict.gate is not None and _sure(snapshot, call, verdict.gate):
         return Prospect.APPROVAL
+    if verdict.reason is Reason.IDENTITY_REVOKED:
+        return Prospect.HIDDEN if _may_show_newer(snapshot, call, around) else Prospect.DENIED
     return Prospect.HIDDEN if verdict.gate is not None or verdict.reason in _HIDING else Prospect.DENIED
+
+
+def _may_show_newer(snapshot: Snapshot, call: Call, around: Circumstances) -> bool:
+    """Tell whether what refuses a hypothetical subject by name would not refuse a token that is issued later."""
+    subject = call.subject
+    if not isinstance(subject, Party) or not subject.hypothetical:
+        return False
+    later = replace(call, subject=with_token_of(subject, inf))
+    return find_revocation(snapshot.endpoints[call.namespace, call.endpoint], later, around) is None
 
 
 def _sure(snapshot: Snapshot, call: Call, gate: Gate) -> bool:

@@ -7,12 +7,15 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_engine.call import Action, Call, Party, Resource
+from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision import search
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.search import MAX_CANDIDATES, Prospect, Prospects, SearchKind, candidates, try_name
 from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.keys import CLUSTER
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
+from bailiwick_engine.revocations import PartyRevocation, Revocations
 from support.objects import AGENT, ENDPOINT, Object, gated_rule, rule, settings, subject
 from unit.engine.cases import AROUND, CALL, NAMESPACE, NOW, at, carrier, governed, snapshot, sound, stored
 
@@ -22,10 +25,10 @@ SOMEONE: Final = Party("user", "", "", hypothetical=True)
 ROBOT: Final = {"podSelector": {"matchLabels": {"app": "x"}}}
 
 
-def found(on: Snapshot, kind: SearchKind, call: Call) -> tuple[list[str], bool]:
+def found(on: Snapshot, kind: SearchKind, call: Call, around: Circumstances = AROUND) -> tuple[list[str], bool]:
     endpoint = on.endpoints[NAMESPACE, ENDPOINT]
     listed = candidates(endpoint, kind, call, NOW)
-    outcomes = [try_name(on, endpoint, kind, call, name, AROUND) for name in listed.names]
+    outcomes = [try_name(on, endpoint, kind, call, name, around) for name in listed.names]
     hits = [name for name, outcome in zip(listed.names, outcomes, strict=True) if outcome is Prospect.ALLOWED]
     return hits, listed.hidden or not {Prospect.APPROVAL, Prospect.HIDDEN}.isdisjoint(outcomes)
 
@@ -154,6 +157,15 @@ class TestSubjects:
     def test_whose_claims_matter_may_be_more(self, expression: str) -> None:
         conditions = [{"name": "c", "expression": expression}]
         assert self.search(governed(allow(conditions=conditions))) == ([], True)
+
+    @pytest.mark.parametrize(("hold", "incomplete"), [(False, True), (True, False)], ids=["earlier tokens", "a hold"])
+    def test_whose_newer_tokens_are_not_refused_may_be_more(self, hold: bool, incomplete: bool) -> None:
+        on = identified(allow(subjects=["a", "b"]), subjects=[account("a"), account("b")])
+        held = Revocations()
+        held.put(PartyRevocation("r", CLUSTER, (("sub", username("a")),), NOW + 60, hold, NOW, NOW + 3600))
+        asked = replace(EXPORT, subject=ANYBODY)
+        around = replace(AROUND, revocations=held)
+        assert found(on, SearchKind.SUBJECT, asked, around) == ([username("b")], incomplete)
 
     def test_of_another_type_are_none(self) -> None:
         assert self.search(governed(allow()), replace(ANYBODY, type="spaceship")) == ([], False)
