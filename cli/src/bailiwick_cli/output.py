@@ -22,6 +22,7 @@ from bailiwick_engine.approval.display import visible
 from bailiwick_governance.display import Line
 
 _GAP: Final = 3
+_GOES_ON: Final = "    "
 _ON_LETTERS: Final = frozenset({"Mn", "Me"})
 # By the width that Unicode gives a letter (UAX 11). One of either width is wide where the terminal is set so.
 _WIDTHS: Final = {**dict.fromkeys(("F", "W", "A"), 2), **dict.fromkeys(("H", "Na", "N"), 1)}
@@ -107,8 +108,17 @@ def write(lines: Iterable[Line], file: IO[str] | None = None) -> None:
     out.flush()
 
 
+def write_folded(lines: Iterable[Line]) -> None:
+    """Print lines to stdout, on a terminal folded to its width, so that what others wrote begins no line there."""
+    room = screen(sys.stdout)
+    write(lines if room is None else (part for line in lines for part in fold(line, room.columns, _GOES_ON)))
+
+
 class Table:
-    """Lines in columns, as kubectl prints them. The widths only grow, so that rows can come one by one."""
+    """Lines in columns, as kubectl prints them, and on a terminal folded to its width.
+
+    The widths of columns only grow, so that rows can come one by one.
+    """
 
     def __init__(self, headers: Sequence[str], *, show_headers: bool = True) -> None:
         self._headers = headers
@@ -121,7 +131,7 @@ class Table:
         self._head = False
         for row in rows:
             self._widths = [max(width, cell_len(cell)) for width, (cell, _) in zip(self._widths, row, strict=True)]
-        write(self._lay_out(line) for line in lines)
+        write_folded(self._lay_out(line) for line in lines)
 
     def _lay_out(self, row: Line) -> Line:
         *first, last = row

@@ -85,7 +85,7 @@ def run(options: CheckFlags) -> int:
     elif options.output is Output.NAME:
         sys.stdout.write(EFFECTS[code][0] + "\n")
     else:
-        output.write(verdict_lines(verdict, found.explanation, code))
+        output.write_folded(verdict_lines(verdict, found.explanation, code))
         found.tell_how_to_ask()
     return found.end()
 

@@ -50,7 +50,7 @@ def _explain_call(options: ExplainFlags) -> int:
         body = verdict_object(found.verdict, found.explanation, found.code)
         _print(body | {"kind": "Explanation"} | near.objects())
     else:
-        output.write([*verdict_lines(found.verdict, found.explanation, found.code), *near.lines()])
+        output.write_folded([*verdict_lines(found.verdict, found.explanation, found.code), *near.lines()])
         found.tell_how_to_ask()
     return found.end()
 
@@ -87,7 +87,7 @@ def _explain_record(options: ExplainFlags) -> int:
     if options.output is LogOutput.JSON:
         _print(_object(found, found.retrace) | ({} if near is None else near.objects()))
     else:
-        output.write([*record_lines(found, found.retrace), *(() if near is None else near.lines())])
+        output.write_folded([*record_lines(found, found.retrace), *(() if near is None else near.lines())])
     return Exit.OK
 
 

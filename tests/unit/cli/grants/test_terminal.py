@@ -1,5 +1,6 @@
 """On a terminal of any width the whole request is read, and no text of others stands where a label stands."""
 
+import contextlib
 import fcntl
 import io
 import os
@@ -86,6 +87,30 @@ def test_no_line_of_a_request_is_wider_than_the_terminal_and_none_is_lost(drawn:
         kept = "".join("".join(folded).split())
         # All but the gutter of the requester's words is there, in the same order.
         assert kept.replace("|", "") == "".join("".join(whole).split()).replace("|", "")
+
+
+@given(
+    cells=strategies.lists(strategies.lists(texts(60, 1), min_size=3, max_size=3), min_size=1, max_size=4),
+    columns=strategies.integers(8, 120),
+)
+def test_each_row_of_a_table_begins_a_line_of_a_terminal_and_no_other_line_begins_so(
+    cells: list[list[str]], columns: int
+) -> None:
+    rows: list[Line] = [
+        [(f"r{number}", ""), *((legible(cell), "") for cell in row)] for number, row in enumerate(cells)
+    ]
+
+    def printed_rows(screen: os.terminal_size | None) -> list[str]:
+        out = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out):
+            patch.setattr(output, "screen", lambda _: screen)
+            output.Table(("A", "B", "C", "D")).add(rows)
+        return out.getvalue().split("\n")[:-1]
+
+    folded = printed_rows(os.terminal_size((columns, 24)))
+    assert max(map(cell_len, folded)) <= columns
+    assert [line[:2].strip() for line in folded if not line[0].isspace()] == ["A", *(row[0][0] for row in rows)]
+    assert "".join("".join(folded).split()) == "".join("".join(printed_rows(None)).split())
 
 
 def begun(lines: Sequence[str], columns: int) -> Iterator[str]:
