@@ -1,7 +1,8 @@
 """Texts that read as another one: words that mix alphabets, digits of others, and letters written from right to left.
 
 Standing: terminal and console mark by it. Holds: pure; it marks, and never hides or changes anything. A word in one
-alphabet, whichever, is not marked.
+alphabet, whichever, is not marked. Every other one beside Latin is, but Chinese, Japanese and Korean: as UTS 39 calls
+highly restrictive. Thai and Malayalam beside Latin are everyday words too, but have letters that look like Latin ones.
 """
 
 import json
