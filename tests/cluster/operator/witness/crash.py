@@ -50,7 +50,7 @@ class HeldNote(Held):
         await super().__call__(exchange)
 
 
-class Steps:
+class OperatorRuns:
     """Runs operators behind the proxies and kills them. `noted`: what they sent to be stored, in its order."""
 
     def __init__(self, cluster: FaultProxy, point: FaultFront, new_operator: NewOperator, account: Path) -> None:

@@ -20,7 +20,7 @@ from bailiwick_evidence.merkle import leaf_hash, root
 from bailiwick_evidence.note import VerifierKey
 from bailiwick_operator.reconcile.witness import GONE_SECONDS
 from cluster.operator.operatorprocess import NewOperator
-from cluster.operator.witness.crash import Step, Steps
+from cluster.operator.witness.crash import OperatorRuns, Step
 from cluster.operator.witness.localwitness import Memory
 from demo.stack import DecisionPoint, Stack
 from localcluster.access import Cluster
@@ -90,15 +90,15 @@ def before_point(stack: Stack) -> Iterator[FaultFront]:
 
 
 @pytest.fixture
-def steps(
+def runs(
     in_front: FaultProxy,
     before_point: FaultFront,
     account: Path,
     memory: Memory,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Steps]:
+) -> Iterator[OperatorRuns]:
     operators = NewOperator(account, tmp_path_factory.mktemp("operators"))
-    yield Steps(in_front, before_point, operators, account)
+    yield OperatorRuns(in_front, before_point, operators, account)
     operators.kill_all()
     in_front.clear()
     before_point.clear()
@@ -142,7 +142,7 @@ class Evidence:
 
         until(whole, "every line is witnessed", 60)
 
-    def assert_sound(self, steps: Steps, opened: str | None, keys: int = 1) -> None:
+    def assert_sound(self, runs: OperatorRuns, opened: str | None, keys: int = 1) -> None:
         """Look at all of it. `opened`: when the chain was seen first, where that was stored before somebody died.
 
         `keys`: how many the witness ever had.
@@ -150,23 +150,23 @@ class Evidence:
         entry, lines = self._memory.entry(self.chain), self.lines
         assert (entry.anew, entry.refused) == (None, None)
         assert opened in {None, entry.opened}
-        assert steps.said("witness", "dropped") == []
+        assert runs.said("witness", "dropped") == []
         # The same ones, whoever made them.
         found = self._memory.verifiers()
-        told = {tuple(line["witness"]) for line in steps.said("keys") if "witness" in line}
+        told = {tuple(line["witness"]) for line in runs.said("keys") if "witness" in line}
         assert told == {tuple(map(str, found[:count])) for count in range(1, keys + 1)}
         assert len(found) == keys
         roots: dict[int, set[bytes]] = {}
-        for checkpoint in steps.cosigned(found):
+        for checkpoint in runs.cosigned(found):
             if checkpoint.origin.endswith(self.chain):
                 roots.setdefault(checkpoint.size, set()).add(checkpoint.root)
         assert roots == {size: {root(map(leaf_hash, lines[:size]))} for size in roots}
-        sizes = steps.stored_sizes(self.chain)
+        sizes = runs.stored_sizes(self.chain)
         assert sizes == sorted(sizes)
-        self._assert_intact(steps, found)
+        self._assert_intact(runs, found)
 
-    def _assert_intact(self, steps: Steps, keys: Sequence[VerifierKey]) -> None:
-        files = [str(self._point.records), *map(str, steps.ledgers)]
+    def _assert_intact(self, runs: OperatorRuns, keys: Sequence[VerifierKey]) -> None:
+        files = [str(self._point.records), *map(str, runs.ledgers)]
         config = self._cluster.kubeconfig("admin")
         flags = ("--checkpoints", "cluster", *(f"--witness-key={key}" for key in keys), "-o", "json")
         least = len(self.lines)
@@ -194,83 +194,85 @@ def stored_at(memory: Memory, chain: str) -> str | None:
 
 
 @pytest.mark.parametrize("at", FIRST)
-def test_in_its_first_round_of_all(at: str, steps: Steps, evidence: Evidence, memory: Memory, tenant: Tenant) -> None:
+def test_in_its_first_round_of_all(
+    at: str, runs: OperatorRuns, evidence: Evidence, memory: Memory, tenant: Tenant
+) -> None:
     grow(tenant)
-    steps.killed_at(FIRST[at])
+    runs.killed_at(FIRST[at])
     opened = stored_at(memory, evidence.chain)
     grow(tenant)
-    steps.start()
+    runs.start()
     evidence.await_whole()
-    evidence.assert_sound(steps, opened)
+    evidence.assert_sound(runs, opened)
 
 
 @pytest.mark.parametrize("at", BEGUN)
 def test_before_it_is_remembered_that_anything_was_witnessed(
-    at: str, steps: Steps, evidence: Evidence, memory: Memory, tenant: Tenant, in_front: FaultProxy
+    at: str, runs: OperatorRuns, evidence: Evidence, memory: Memory, tenant: Tenant, in_front: FaultProxy
 ) -> None:
     grow(tenant)
     # Its key is made; the next write of the Secret says that something was witnessed.
     made = Step("PUT", KEY, before=False)
-    steps.killed_at(made)
-    steps.killed_at(BEGUN[at])
+    runs.killed_at(made)
+    runs.killed_at(BEGUN[at])
     opened = stored_at(memory, evidence.chain)
     assert opened is not None
     grow(tenant)
-    steps.start()
+    runs.start()
     evidence.await_whole()
-    evidence.assert_sound(steps, opened)
+    evidence.assert_sound(runs, opened)
 
 
 @pytest.mark.parametrize("at", LATER)
-def test_in_a_later_round(at: str, steps: Steps, evidence: Evidence, memory: Memory, tenant: Tenant) -> None:
+def test_in_a_later_round(at: str, runs: OperatorRuns, evidence: Evidence, memory: Memory, tenant: Tenant) -> None:
     grow(tenant)
-    first = steps.start()
+    first = runs.start()
     evidence.await_whole()
     opened = stored_at(memory, evidence.chain)
     before = memory.of(evidence.chain).checkpoint
     # It writes only what has changed, so somebody asks while it is awaited.
     grow(tenant)
-    steps.killed_at(LATER[at], first)
+    runs.killed_at(LATER[at], first)
     assert memory.of(evidence.chain).checkpoint.size >= before.size
     grow(tenant)
-    steps.start()
+    runs.start()
     evidence.await_whole()
-    evidence.assert_sound(steps, opened)
+    evidence.assert_sound(runs, opened)
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 def test_while_its_key_is_replaced(
-    before: bool, steps: Steps, evidence: Evidence, memory: Memory, tenant: Tenant
+    before: bool, runs: OperatorRuns, evidence: Evidence, memory: Memory, tenant: Tenant
 ) -> None:
     grow(tenant)
-    first = steps.start()
+    first = runs.start()
     evidence.await_whole()
     opened = stored_at(memory, evidence.chain)
     until(lambda: memory.begun, "nothing else is to be written to the Secret")
     memory.renew_key(datetime.now(UTC) + timedelta(seconds=1))
-    steps.killed_at(Step("PUT", KEY, before=before), first)
+    runs.killed_at(Step("PUT", KEY, before=before), first)
     assert len(memory.verifiers()) == 1
     grow(tenant)
-    steps.start()
+    runs.start()
     until(lambda: len(memory.verifiers()) == 2, "there is another key")
     grow(tenant)
     evidence.await_whole()
     # The first of them never led by two keys, and so said nothing of the second.
-    evidence.assert_sound(steps, opened, keys=2)
+    evidence.assert_sound(runs, opened, keys=2)
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize("path", [AWAY, STORED], ids=["it is added to the month", "it is taken out of what lives"])
 def test_while_a_chain_that_is_over_is_put_away(
-    path: str, before: bool, steps: Steps, memory: Memory, tenant: Tenant, tmp_path: Path
+    path: str, before: bool, runs: OperatorRuns, memory: Memory, tenant: Tenant, tmp_path: Path
 ) -> None:
     grow(tenant)
     with LogServer() as server:
         server.processes["over"] = over = LoggedProcess(3)
-        steps.start(f"--replica={server.url}/over")
+        runs.start(f"--replica={server.url}/over")
         until(lambda: over.id in memory.data() and memory.begun, "it is witnessed", 60)
         # By another one, or the last write of the first would be taken for the one that is meant.
-        steps.operators[-1].kill()
+        runs.operators[-1].kill()
     entry = memory.entry(over.id)
     clock = Shifter(tmp_path / "clock")
     clock.set(GONE_SECONDS + 60)
@@ -278,21 +280,21 @@ def test_while_a_chain_that_is_over_is_put_away(
     memory.make_month(month)
     if path == STORED:
         # The write of what lives that comes after the one of the month.
-        steps.killed_at(Step("PUT", AWAY, before=False), steps.start(clock=clock))
+        runs.killed_at(Step("PUT", AWAY, before=False), runs.start(clock=clock))
         assert {over.id} <= memory.data().keys()
-    steps.killed_at(Step("PUT", path, before=before), steps.start(clock=clock))
+    runs.killed_at(Step("PUT", path, before=before), runs.start(clock=clock))
     assert over.id in {**memory.data(), **memory.data(f"{WITNESS_CONFIG_MAP}-{month:02}")}
-    steps.start(clock=clock)
+    runs.start(clock=clock)
     until(lambda: over.id not in memory.data(), "it is put away", 60)
     assert memory.away(over.id, month) == entry
     assert verify_entry(entry, memory.cosigners()).checkpoint.size == over.size
-    assert steps.said("witness", "dropped") == []
+    assert runs.said("witness", "dropped") == []
 
 
 @pytest.mark.parametrize("count", TORN)
 def test_in_the_middle_of_a_line_of_its_ledger(
     count: int,
-    steps: Steps,
+    runs: OperatorRuns,
     evidence: Evidence,
     memory: Memory,
     tenant: Tenant,
@@ -305,7 +307,7 @@ def test_in_the_middle_of_a_line_of_its_ledger(
     # Longer than any other file that the operator writes, since the limit is one for all.
     written = tmp_path / "ledger"
     written.write_bytes(b"\n" * PADDING)
-    operator = steps.start(f"--ledger-file={written}")
+    operator = runs.start(f"--ledger-file={written}")
     until(asked.reached.is_set, "the first checkpoint is asked for", 60)
     until(lambda: b'"kind":"guard"' in written.read_bytes(), "what comes before was said")
     most = written.stat().st_size + count
@@ -317,6 +319,6 @@ def test_in_the_middle_of_a_line_of_its_ledger(
     # What is printed was stored before.
     opened = memory.entry(evidence.chain).opened
     grow(tenant)
-    steps.start()
+    runs.start()
     evidence.await_whole()
-    evidence.assert_sound(steps, opened)
+    evidence.assert_sound(runs, opened)
