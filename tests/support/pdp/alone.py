@@ -89,8 +89,8 @@ class StaticStore:
     def serves(self, uid: str, generation: int) -> bool:
         return (uid, generation) in self._served
 
-    def candidates(self, namespace: str, endpoint: str, subject_uid: str, call: Call | None = None) -> Iterable[Grant]:
-        return self.grants.candidates(namespace, endpoint, subject_uid, call)
+    def grants_of(self, namespace: str, endpoint: str, subject_uid: str, call: Call | None = None) -> Iterable[Grant]:
+        return self.grants.grants_of(namespace, endpoint, subject_uid, call)
 
     def glance(self) -> StoreState:
         return StoreState(

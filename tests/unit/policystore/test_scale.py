@@ -164,7 +164,7 @@ async def _play() -> Playthrough:
     with collector.filling() as filled:
         watching = _watching(held, GRANTS, grants)
         with played.measured("list of grants", policies):
-            while not tuple(grants.candidates(f"team-{(COUNT - 1) // TOGETHER:05}", ENDPOINT, f"agent-{COUNT - 1}")):  # noqa: ASYNC110 - as `main` waits
+            while not tuple(grants.grants_of(f"team-{(COUNT - 1) // TOGETHER:05}", ENDPOINT, f"agent-{COUNT - 1}")):  # noqa: ASYNC110 - as `main` waits
                 await asyncio.sleep(0)
         # Here ends the callback that was measured last.
         await asyncio.sleep(0)

@@ -118,8 +118,8 @@ class Bench:
         self.server.stored[raw["metadata"]["name"]] = raw
         self.grants.apply("ADDED", (raw["metadata"]["namespace"], raw["metadata"]["name"]), raw)
 
-    def candidates(self, *place: Any) -> Any:  # noqa: ANN401 - as the store
-        return self.grants.candidates(*place)
+    def grants_of(self, *place: Any) -> Any:  # noqa: ANN401 - as the store
+        return self.grants.grants_of(*place)
 
     def wanted(self, call: Call = CALL, origin: Any = "Requested") -> GrantDraft:  # noqa: ANN401 - a literal
         verdict = verdict_of(self.on, call)

@@ -42,8 +42,8 @@ class Bench:
         view: Any = self
         self.opener = Opener(self.memory, view, Installation(), lambda: self.now)
 
-    def candidates(self, *place: Any) -> Any:  # noqa: ANN401 - as the view
-        return self.grants.candidates(*place)
+    def grants_of(self, *place: Any) -> Any:  # noqa: ANN401 - as the view
+        return self.grants.grants_of(*place)
 
     def draft(self, resource: str = "42") -> GrantDraft:
         call = replace(CALL, resource=Resource("customer", resource))
@@ -242,7 +242,7 @@ class TestTheNumber:
         bench.now += 61
         await bench.open("44")
         assert (await bench.memory.read_grant(*place(grant))).missing
-        assert not any(one.uid == grant.uid for one in bench.candidates(NAMESPACE, CALL.endpoint, subject_uid()))
+        assert not any(one.uid == grant.uid for one in bench.grants_of(NAMESPACE, CALL.endpoint, subject_uid()))
 
 
 PLENTY: Final = approving(

@@ -546,7 +546,7 @@ async def test_uid_and_generation_are_those_of_the_content(files: Files) -> None
 async def test_what_needs_an_approval_finds_none(files: Files) -> None:
     files.write("a.yaml", policy("crm", endpointSettings=settings(), rules=[gated_rule()]))
     await files.view.look()
-    assert list(files.view.candidates("crm", "crm-api", "uid")) == []
+    assert list(files.view.grants_of("crm", "crm-api", "uid")) == []
     assert files.view.guard_proven
     assert verdict_of(files.snapshot).reason is Reason.APPROVAL_REQUIRED
 

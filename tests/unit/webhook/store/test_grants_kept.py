@@ -41,7 +41,7 @@ def listed(grants: Grants, *objects: Object) -> Grants:
 
 def names(grants: Grants, *place: str) -> list[str]:
     namespace, endpoint, subject_uid = place or PLACE
-    return sorted(found.name for found in grants.candidates(namespace, endpoint, subject_uid))
+    return sorted(found.name for found in grants.grants_of(namespace, endpoint, subject_uid))
 
 
 @pytest.fixture
@@ -95,14 +95,14 @@ def test_a_grant_is_found_as_it_was_heard_of_last(parsed: list[str]) -> None:
     for version in ("2", "3"):
         assert names(grants) == ["a"]
         grants.apply("MODIFIED", key("a"), grant("a", version=version))
-    assert [found.resource_version for found in grants.candidates(*PLACE)] == ["3"]
+    assert [found.resource_version for found in grants.grants_of(*PLACE)] == ["3"]
     listed(grants, grant("a", version="4"))
-    assert [found.resource_version for found in grants.candidates(*PLACE)] == ["4"]
+    assert [found.resource_version for found in grants.grants_of(*PLACE)] == ["4"]
 
 
 def test_only_what_is_looked_at_is_parsed_and_once_while_it_stays_the_same(parsed: list[str]) -> None:
     grants = listed(Grants(), grant("a"), grant("b", "another"))
-    candidates = grants.candidates(*PLACE)
+    candidates = grants.grants_of(*PLACE)
     assert parsed == []
     assert [found.name for found in candidates] == [found.name for found in candidates] == ["a"]
     listed(grants, grant("a"), grant("b", "another"))
@@ -125,8 +125,8 @@ def test_of_many_only_those_are_parsed_that_may_be_of_the_call(parsed: list[str]
     by_hand_made = next(raw for raw in made if raw["metadata"]["name"] == "by-hand")
     by_hand_made["status"] = {"resolved": {"subjectUID": AGENT_UID, "rules": by_hand["spec"]["request"]["rules"]}}
     grants = listed(Grants(), *made)
-    found = {grant.name for grant in grants.candidates("crm", ENDPOINT, AGENT_UID, CALL)}
-    every = list(grants.candidates("crm", ENDPOINT, AGENT_UID))
+    found = {grant.name for grant in grants.grants_of("crm", ENDPOINT, AGENT_UID, CALL)}
+    every = list(grants.grants_of("crm", ENDPOINT, AGENT_UID))
     assert len(every) == len(made)
     assert isinstance(CALL.subject, Party)
     subject, digest = CALL.subject, digest_of(CALL, CALL.subject)
@@ -143,7 +143,7 @@ def test_of_a_flood_by_hand_a_few_are_parsed_and_all_that_a_reviewer_saw(parsed:
         status = {"resolved": resolved, "phase": "Pending" if number < 95 else "Denied"}
         made.append({**changed(by_hand, "metadata.name", f"g{number}"), "status": status})
     grants = listed(Grants(), *made)
-    found = [grant.name for grant in grants.candidates("crm", ENDPOINT, AGENT_UID, CALL)]
+    found = [grant.name for grant in grants.grants_of("crm", ENDPOINT, AGENT_UID, CALL)]
     assert {f"g{number}" for number in range(95, 100)} <= set(found)
     assert (len(found), parsed) == (21, found)
 

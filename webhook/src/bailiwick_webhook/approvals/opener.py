@@ -195,7 +195,7 @@ class Opener:
 
     def _candidates(self, wanted: GrantDraft) -> Iterable[Grant]:
         call = wanted.call
-        return self._store.candidates(call.namespace, call.endpoint, wanted.subject.uid, call)
+        return self._store.grants_of(call.namespace, call.endpoint, wanted.subject.uid, call)
 
     def _of_this(self, grant: Grant, wanted: GrantDraft) -> bool:
         return (

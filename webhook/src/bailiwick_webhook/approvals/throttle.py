@@ -49,7 +49,7 @@ class Throttle:
         earliest = self._earliest()
         if self._pending and (waiting := self._store.grants.waiting(call.namespace, earliest)) >= self._pending:
             return f"this namespace has {waiting} pending requests; the limit is {self._pending}"
-        known = self._store.candidates(call.namespace, call.endpoint, subject.uid)
+        known = self._store.grants_of(call.namespace, call.endpoint, subject.uid)
         # A flood is turned away by what is known already; only who may pass costs a look at the API server.
         if (broken := self._broken(known, limits)) is not None:
             return broken

@@ -64,7 +64,7 @@ class RefusedReview:
 
 
 class GrantMemory:
-    """Keeps grants, and puts each into `known`, where a view finds candidates. `now`: seconds since the epoch."""
+    """Keeps grants, and puts each into `known`, where a view finds them. `now`: seconds since the epoch."""
 
     def __init__(
         self,

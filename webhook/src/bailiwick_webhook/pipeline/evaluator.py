@@ -80,7 +80,7 @@ class Evaluator:
     def grants_for(self, call: Call) -> Iterable[Grant]:
         """Return the grants that a call may need."""
         subject_uid = call.subject.uid if isinstance(call.subject, Party) else ""
-        return self._store.candidates(call.namespace, call.endpoint, subject_uid, call)
+        return self._store.grants_of(call.namespace, call.endpoint, subject_uid, call)
 
     def evaluate_now(self, asked: EvaluationRequest, inputs: DecisionInputs) -> EvaluatedCall:
         """Evaluate a call that is not large."""

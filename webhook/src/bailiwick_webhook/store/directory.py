@@ -92,9 +92,9 @@ class Directory:
         """The policies of all files."""
         return self._snapshot
 
-    def candidates(self, namespace: str, endpoint: str, subject_uid: str, call: Call | None = None) -> Iterable[Grant]:
+    def grants_of(self, namespace: str, endpoint: str, subject_uid: str, call: Call | None = None) -> Iterable[Grant]:
         """Return the grants of this endpoint and subject; with `--development` alone there are any."""
-        return self.grants.candidates(namespace, endpoint, subject_uid, call)
+        return self.grants.grants_of(namespace, endpoint, subject_uid, call)
 
     def serves(self, uid: str, generation: int) -> bool:
         """Tell whether a file holds this generation of a policy."""

@@ -1,4 +1,4 @@
-"""Grants: the sink that keeps them by endpoint and subject, to find candidates with; deciding reads them live.
+"""Grants: the sink that keeps them by endpoint and subject, to find them again; deciding reads them live.
 
 Holds: what is found here is only ever a candidate; a grant that cannot be read is none. Kept as text, since most are
 never asked for: parsed they would take ten times the room. What was asked for lately stays parsed.
@@ -94,12 +94,12 @@ class Grants:
         self._kept = _Kept()
         self._parsed: BoundedCache[Key, tuple[_Text, Grant | None]] = BoundedCache(_PARSED)
 
-    def candidates(self, namespace: str, endpoint: str, subject_uid: str, call: Call | None = None) -> Iterable[Grant]:
+    def grants_of(self, namespace: str, endpoint: str, subject_uid: str, call: Call | None = None) -> Iterable[Grant]:
         """Return the grants of this endpoint and subject, in no promised order. Read only when they are looked at.
 
         With a call, grants that cannot be of it may be left out.
         """
-        return _Candidates(self, (namespace, endpoint, subject_uid), call)
+        return _GrantsOfPlace(self, (namespace, endpoint, subject_uid), call)
 
     def found(self, place: GrantKey, call: Call | None) -> Iterator[Grant]:
         """Yield the grants of one place."""
@@ -171,7 +171,7 @@ class _Listing:
         self.grants.replace(self.kept)
 
 
-class _Candidates(msgspec.Struct, frozen=True):
+class _GrantsOfPlace(msgspec.Struct, frozen=True):
     """The grants of one place, each time as they are then: most decisions need none, and never look."""
 
     grants: Grants

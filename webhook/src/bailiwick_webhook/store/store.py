@@ -121,9 +121,9 @@ class Store:
         """The policies, compiled; None before the first list was."""
         return self.policies.snapshot
 
-    def candidates(self, namespace: str, endpoint: str, subject_uid: str, call: Call | None = None) -> Iterable[Grant]:
+    def grants_of(self, namespace: str, endpoint: str, subject_uid: str, call: Call | None = None) -> Iterable[Grant]:
         """Return the grants of this endpoint and subject, in no promised order; those that the call may need."""
-        return self.grants.candidates(namespace, endpoint, subject_uid, call)
+        return self.grants.grants_of(namespace, endpoint, subject_uid, call)
 
     def serves(self, uid: str, generation: int) -> bool:
         """Tell whether the snapshot holds this generation of a policy, sound or broken, or of an object of data."""

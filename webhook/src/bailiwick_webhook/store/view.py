@@ -51,7 +51,7 @@ class View(Protocol):
     def snapshot(self) -> Snapshot | None:
         """The policies; None before they were first read."""
 
-    def candidates(self, namespace: str, endpoint: str, subject_uid: str, call: Call | None = None) -> Iterable[Grant]:
+    def grants_of(self, namespace: str, endpoint: str, subject_uid: str, call: Call | None = None) -> Iterable[Grant]:
         """Return the grants of this endpoint and subject, in no promised order; those that the call may need."""
 
     def serves(self, uid: str, generation: int) -> bool:
