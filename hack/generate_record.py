@@ -135,7 +135,9 @@ engine that serves decisions decides the recorded call again. The result is one 
 | --- | --- |
 | derived | Verdict, reason, rule, hop and `Audit` rules follow. |
 | attested | They can follow, but they depend on a sealed value, or on a state that only the record shows. |
-| underivable | Something that decides is missing: the text of a policy, an attribute, or the version of the engine. |
+| underivable | Something that decides is missing: the text of a policy, an attribute, or the version of the engine. \
+The record is a denial. |
+| unproven | The same, and the record is an allow: nothing shows that policies allow the call. |
 | contradicted | They cannot follow. |
 | unreadable | No process of the version that the log names writes such a record. |
 

@@ -168,6 +168,7 @@ def test_as_many_witnesses_must_agree_as_the_quorum_says(folder: Path) -> None:
         (["{a}", "--witness-key", "{process}"], "is not one of a witness"),
         (["{a}", "--since", "yesterday"], "--since: 'yesterday' is not a time"),
         (["{a}", "--policies", "{a}"], "no EndpointPolicy found"),
+        (["{a}", "--fail-on", "unproven"], "--fail-on unproven needs --policies"),
     ],
 )
 def test_what_cannot_be_verified_exits_with_2_and_says_why(folder: Path, arguments: list[str], said: str) -> None:
@@ -186,8 +187,8 @@ def test_what_a_decision_point_for_development_decided_is_not_derived(folder: Pa
     (folder / "development.log").write_bytes(b"".join(process.lines))
     ran = verify(folder, "development.log", "a.log", "--policies", "ledger", "-o", "json")
     records = json.loads(ran.out)["records"]
-    assert (records["total"], records["underivable:development"], records["contradictedLines"]) == (13, 3, [])
-    assert "note: underivable:development: A decision point with --development decided." in ran.err
+    assert (records["total"], records["unproven:development"], records["contradictedLines"]) == (13, 3, [])
+    assert "note: unproven:development: A decision point with --development decided." in ran.err
 
 
 class TestCounts:

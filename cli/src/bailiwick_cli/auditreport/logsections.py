@@ -96,6 +96,8 @@ def _findings(report: AuditReport) -> Iterator[Row]:
             yield state, _log_cell(one.chain, one.pod), each.place, visible(each.said)
     for contradicted in verification.results.contradicted:
         yield _BAD, cell(contradicted.place), contradicted.code, show_escaped(contradicted.said)
+    for line in verification.unproven_lines():
+        yield _BAD if totals.strict else _NOTE, *_pieces(line)
     bad = [found.bad for found in totals.histories.findings]
     for line, wrong in zip(history_lines(totals.histories), bad, strict=True):
         yield _BAD if wrong else _NOTE, *_pieces(line)

@@ -52,6 +52,12 @@ _WITNESS: Final = typer.Option(
 )
 
 
+class VerifyFailure(StrEnum):
+    """What else a log can fail on."""
+
+    UNPROVEN = "unproven"
+
+
 @dataclass(frozen=True, kw_only=True)
 class EvidenceFlags(Flags):
     """What a log is verified by: of every verb that says whether it is intact."""
@@ -80,6 +86,13 @@ class EvidenceFlags(Flags):
             metavar="FILE|ledger",
             help="Derive every decision again, by the policies of a file or folder, or by those that the ledger of the"
             " operator in the log files holds.",
+        ),
+    ] = None
+    fail_on: Annotated[
+        list[VerifyFailure] | None,
+        typer.Option(
+            "--fail-on",
+            help="Also exit with 1 on a call that is on record as allowed and cannot be derived. Needs --policies.",
         ),
     ] = None
     registrar_key: Annotated[
@@ -122,7 +135,8 @@ class VerifyFlags(EvidenceFlags, ShardFlags):
 
     Examples:
       kubectl bailiwick audit verify decisions.log* --checkpoints cluster
-      kubectl bailiwick audit verify decisions.log ledger.log --witness-key witness.vkey --policies ledger
+      kubectl bailiwick audit verify decisions.log ledger.log --witness-key witness.vkey --policies ledger \
+          --fail-on unproven
       zcat archive/*.gz | kubectl bailiwick audit verify - --checkpoints checkpoints.yaml \
           --witness-key witness.vkey -o json
       kubectl bailiwick audit verify s3://bailiwick-records/2026 --witness-key witness.vkey

@@ -14,11 +14,14 @@ class DerivationClass(StrEnum):
     """DERIVED: verdict, reason and rule follow. ATTESTED: they can, depending on what only the decision point knew.
 
     UNREADABLE: the record is said to be of this very version, and no process of it writes such a record.
+    UNPROVEN: what cannot be derived is said to be an allow. A decision point that lies can always write such a record,
+    by naming policies that no ledger has, or another version. An honest one leaves it where a ledger is not whole.
     """
 
     DERIVED = "derived"
     ATTESTED = "attested"
     UNDERIVABLE = "underivable"
+    UNPROVEN = "unproven"
     CONTRADICTED = "contradicted"
     UNREADABLE = "unreadable"
 

@@ -1,7 +1,8 @@
 """Decisions derived again: each record of a log against the policies' texts, counted, and named where it does not hold.
 
 Standing: under `audit verify` and `explain`, over `bailiwick_evidence.derive`. Holds: what cannot be derived is counted
-by its stable reason; it is no finding. A record that the engine contradicts is, and one that no process writes.
+by its stable reason, an allow apart from all else; it is no finding. A record that the engine contradicts is, and one
+that no process writes.
 """
 
 import json
@@ -34,16 +35,22 @@ _OF_A_VERDICT: Final = frozenset({"reason", "policy"})
 _FOUND: Final = frozenset({DerivationClass.CONTRADICTED, DerivationClass.UNREADABLE})
 RETRACED: Final = 20
 """Of so many contradicted records it is said how their verdict came."""
+LISTED: Final = 20
+"""So many unproven allows are listed for each reason. Where a ledger is missing there can be millions."""
 _NAMED: Final = b'"evaluation_id":'
 _LISTS: Final = f'"kind":"{POLICY_LIST}"'.encode()
 
-_SENTENCES: Final = {
-    f"{DerivationClass.UNDERIVABLE}:{DEVELOPMENT}": (
+_SENTENCES: Final[dict[str, str]] = {
+    DEVELOPMENT: (
         "A decision point with --development decided. It lets anyone request decisions, so the policies do not decide"
         " alone."
     ),
-    **{f"{DerivationClass.UNDERIVABLE}:{obstacle}": said for obstacle, said in OBSTACLES.items()},
+    **{obstacle.value: said for obstacle, said in OBSTACLES.items()},
 }
+_UNPROVEN_NOTE: Final = (
+    "unproven: these calls are on record as allowed, and nothing shows that policies allow them. A decision point that"
+    " lies can write such records. Give what is missing; --fail-on unproven exits with 1 while any is left"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +68,27 @@ class ContradictedRecord:
     kind: DerivationClass = DerivationClass.CONTRADICTED
 
 
+@dataclass(frozen=True, slots=True)
+class UnprovenAllow:
+    """A call that is on record as allowed, and whose record cannot be derived. `order`: as of `ContradictedRecord`."""
+
+    order: int
+    place: str
+    said: str
+    code: str
+
+
 class DerivedRecords:
-    """What records came to. `contradicted`: those that the engine contradicts, or that no process writes."""
+    """What records came to. `contradicted`: those that the engine contradicts, or that no process writes.
+
+    `unproven`: the first allows of each reason that could not be derived.
+    """
 
     def __init__(self, texts: PolicyTexts) -> None:
         self._texts = texts
         self.counts: Counter[str] = Counter()
         self.contradicted: list[ContradictedRecord] = []
+        self.unproven: list[UnprovenAllow] = []
 
     @classmethod
     def from_source(cls, source: str, audit: LogAudit) -> Self:
@@ -90,17 +111,36 @@ class DerivedRecords:
             self._texts.add_list(record)
         elif kind in DECISIONS and in_development(opening):
             # Where anybody may ask, the policies alone do not decide.
-            self.counts.update([f"{DerivationClass.UNDERIVABLE}:{DEVELOPMENT}"] if counts else ())
+            if counts:
+                self._count_underivable(record, DEVELOPMENT, line, order)
         elif kind in DECISIONS:
             found, retrace = retrace_record(record, self._texts, versions_of(opening))
-            code = found.kind.value if found.obstacle is None else f"{found.kind}:{found.obstacle}"
-            self.counts.update([code] if counts else ())
-            if counts and found.kind in _FOUND:
-                kept = retrace if len(self.contradicted) < RETRACED else None
-                place = f"{line.link.id} {line.link.seq}"
-                self.contradicted.append(ContradictedRecord(place, _sentence(record, found), kept, order, found.kind))
+            if counts:
+                self._count(record, found, retrace, line, order)
         endpoint = None if retrace is None else retrace.endpoint
         return None if endpoint is None else {one.name: one for one in endpoint.histories}
+
+    def _count(
+        self, record: Mapping[str, Any], found: Derivation, retrace: Retrace | None, line: ChainLine, order: int
+    ) -> None:
+        if found.kind is DerivationClass.UNDERIVABLE and found.obstacle is not None:
+            self._count_underivable(record, found.obstacle.value, line, order)
+            return
+        self.counts[found.kind.value if found.obstacle is None else f"{found.kind}:{found.obstacle}"] += 1
+        if found.kind in _FOUND:
+            kept = retrace if len(self.contradicted) < RETRACED else None
+            sentence = _sentence(record, found)
+            self.contradicted.append(ContradictedRecord(_place(line), sentence, kept, order, found.kind))
+
+    def _count_underivable(self, record: Mapping[str, Any], why: str, line: ChainLine, order: int) -> None:
+        # What is no plain denial may be read as an allow.
+        if record.get("decision") is False:
+            self.counts[f"{DerivationClass.UNDERIVABLE}:{why}"] += 1
+            return
+        code = f"{DerivationClass.UNPROVEN}:{why}"
+        self.counts[code] += 1
+        if self.counts[code] <= LISTED:
+            self.unproven.append(UnprovenAllow(order, _place(line), visible(_claim(record)), code))
 
     @property
     def totals(self) -> str:
@@ -111,7 +151,10 @@ class DerivedRecords:
     @property
     def notes(self) -> list[str]:
         """Say of each reason why something cannot be derived what it means, and what to do."""
-        return [f"{code}: {said}" for code, said in _SENTENCES.items() if self.counts[code]]
+        kinds = (DerivationClass.UNDERIVABLE, DerivationClass.UNPROVEN)
+        codes = {f"{kind}:{why}": said for kind in kinds for why, said in _SENTENCES.items()}
+        found = [f"{code}: {said}" for code, said in codes.items() if self.counts[code]]
+        return [*found, _UNPROVEN_NOTE] if count_unproven(self.counts) else found
 
     def object(self) -> dict[str, object]:
         """Return the counts as an object."""
@@ -130,7 +173,7 @@ class RecordDerivation:
     def why(self) -> str:
         """What is in the way, and what would help."""
         if self.found is None:
-            return _SENTENCES[f"{DerivationClass.UNDERIVABLE}:{DEVELOPMENT}"]
+            return _SENTENCES[DEVELOPMENT]
         if self.found.obstacle is not None and self.found.kind not in _FOUND:
             return OBSTACLES[self.found.obstacle]
         return _sentence(self.record, self.found)
@@ -212,14 +255,28 @@ def in_development(opening: Mapping[str, Any] | None) -> bool:
     return isinstance(settings, dict) and settings.get("development") is True
 
 
+def count_unproven(counts: Mapping[str, int]) -> int:
+    """Return how many of the records that were counted are allows that could not be derived."""
+    return sum(count for code, count in counts.items() if code.startswith(f"{DerivationClass.UNPROVEN}:"))
+
+
+def _place(line: ChainLine) -> str:
+    return f"{line.link.id} {line.link.seq}"
+
+
+def _claim(record: Mapping[str, Any]) -> str:
+    """Return the verdict that a record has."""
+    return (
+        f"the record of {record.get('evaluation_id')} says {record.get('reason')} by {rule_named(record.get('policy'))}"
+    )
+
+
 def _sentence(record: Mapping[str, Any], found: Derivation) -> str:
     """Return what is wrong with a record that the engine contradicts, or that no process writes."""
     if found.obstacle is not None:
         wrong = UNWRITTEN[found.obstacle]
         return visible(f"no process of this version writes such a record of {record.get('evaluation_id')}: {wrong}")
-    said = (
-        f"the record of {record.get('evaluation_id')} says {record.get('reason')} by {rule_named(record.get('policy'))}"
-    )
+    said = _claim(record)
     answer = found.answer
     if answer is None:
         return visible(said)

@@ -7,7 +7,7 @@ escaped.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -20,7 +20,14 @@ from bailiwick_evidence.audit.reviewfold import ReviewReport
 from bailiwick_evidence.clusterlog.clusterlog import ClusterLogReport
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_governance.display import Line
-from bailiwick_governance.records.derivations import RETRACED, ContradictedRecord, DerivedRecords
+from bailiwick_governance.records.derivations import (
+    LISTED,
+    RETRACED,
+    ContradictedRecord,
+    DerivedRecords,
+    UnprovenAllow,
+    count_unproven,
+)
 from bailiwick_governance.views.auditview import chain_line, headline
 from bailiwick_governance.views.clusterlogview import cluster_log_lines, cluster_log_object, cluster_upto
 from bailiwick_governance.views.foldview import histories_line, histories_notes, histories_object, history_lines
@@ -34,7 +41,8 @@ class LogTotals:
 
     `refused`: checkpoints that no witness cosigned. `chains`: how many reports there are. `derived`: decisions were
     derived again. `hints`: what would tell more. `unread`: texts of checkpoints that were not read to their end.
-    `absent`: clusters whose keys were given, and of which no checkpoint is here.
+    `absent`: clusters whose keys were given, and of which no checkpoint is here. `strict`: an allow that cannot be
+    derived is bad.
     """
 
     lines: int
@@ -48,6 +56,7 @@ class LogTotals:
     hints: tuple[str, ...] = ()
     unread: int = 0
     absent: tuple[str, ...] = ()
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +84,15 @@ class ContradictedLine:
 
 @dataclass(frozen=True, slots=True)
 class ChainResults:
-    """What is said of chains one by one. `counts`: what their records came to, if decisions were derived."""
+    """What is said of chains one by one. `counts`: what their records came to, if decisions were derived.
+
+    `unproven`: the first allows of each reason that could not be derived.
+    """
 
     reports: tuple[ChainReport, ...]
     counts: dict[str, int]
     contradicted: tuple[ContradictedLine, ...]
+    unproven: tuple[UnprovenAllow, ...] = ()
 
     @classmethod
     def joined(cls, parts: Sequence["ChainResults"]) -> Self:
@@ -95,6 +108,7 @@ class ChainResults:
                 one if number < RETRACED else ContradictedLine(one.order, one.place, one.said, one.code)
                 for number, one in enumerate(contradicted)
             ),
+            tuple(_first_of_each(sorted((one for part in parts for one in part.unproven), key=lambda one: one.order))),
         )
 
 
@@ -124,7 +138,7 @@ class LogVerification:
 
         So is a cluster that is absent or silent, or of whose ends the log of all clusters says nothing.
         """
-        return self._forged or self._silent or self.incomplete or bool(self.totals.absent)
+        return self._forged or self._silent or self.incomplete or bool(self.totals.absent) or self._fails_unproven
 
     @property
     def incomplete(self) -> bool:
@@ -135,6 +149,15 @@ class LogVerification:
     @property
     def _forged(self) -> bool:
         return bool(self.contradictions) or any(one.bad for one in self.reports)
+
+    @property
+    def unproven(self) -> int:
+        """How many calls are on record as allowed by records that could not be derived."""
+        return count_unproven(self.results.counts)
+
+    @property
+    def _fails_unproven(self) -> bool:
+        return self.totals.strict and bool(self.unproven)
 
     @property
     def _silent(self) -> bool:
@@ -157,6 +180,8 @@ class LogVerification:
             return "Not all of this log was checked, since there is too much of it: give fewer files."
         if self._unknown and not self._forged:
             return f"Nothing is known of what was removed or changed in {', '.join(map(visible, self._unknown))}."
+        if self._fails_unproven and not self._forged:
+            return f"Nothing shows that policies allow what this log says was allowed: {self.unproven} unproven."
         return headline(self.reports, self.upto, contradicted=self.contradictions)
 
     @property
@@ -225,8 +250,17 @@ class LogVerification:
             yield [(f"{one.place}: ", ""), (one.code, "red"), (f": {visible(one.said)}", "")]
             for line in one.near:
                 yield [("  ", ""), *line]
+        yield from self.unproven_lines()
         yield from history_lines(totals.histories)
         yield from review_lines(totals.signed)
+
+    def unproven_lines(self) -> Iterator[Line]:
+        """Yield a line for each allow that is listed of those that could not be derived."""
+        style = "red" if self.totals.strict else "yellow"
+        for one in self.results.unproven:
+            yield [(f"{one.place}: ", ""), (one.code, style), (f": {one.said}", "")]
+        if more := self.unproven - len(self.results.unproven):
+            yield [("and ", ""), (f"{more} more unproven", style), (f": {LISTED} of each reason are listed", "")]
 
     def object(self) -> dict[str, object]:
         """Return all of it as an object, without its kind."""
@@ -252,7 +286,8 @@ class LogVerification:
                 {"code": one.code, "line": one.place, "message": one.said} | (one.members or {})
                 for one in self.results.contradicted
             ]
-            found["records"] = records.object() | {"contradictedLines": contradicted}
+            unproven = [{"code": one.code, "line": one.place, "message": one.said} for one in self.results.unproven]
+            found["records"] = records.object() | {"contradictedLines": contradicted, "unprovenLines": unproven}
         if totals.histories.lines or totals.histories.findings:
             found["histories"] = histories_object(totals.histories)
         if totals.signed.verified or totals.signed.reviews:
@@ -273,6 +308,15 @@ class LogVerification:
         records = DerivedRecords(PolicyTexts())
         records.counts.update(self.results.counts)
         return records
+
+
+def _first_of_each(every: Iterable[UnprovenAllow]) -> Iterator[UnprovenAllow]:
+    """Yield as many of each reason as one process lists."""
+    counts: Counter[str] = Counter()
+    for one in every:
+        counts[one.code] += 1
+        if counts[one.code] <= LISTED:
+            yield one
 
 
 def _chain_object(report: ChainReport) -> dict[str, object]:

@@ -11,7 +11,7 @@ from bailiwick_cli.commands.audit.leaves import kept_leaves
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.registrarkeys import read_registrars, require_registrars
 from bailiwick_cli.shards.shardfile import ShardWriter
-from bailiwick_cli.verbs.auditverbs import EvidenceFlags
+from bailiwick_cli.verbs.auditverbs import EvidenceFlags, VerifyFailure
 from bailiwick_cli.witnesses import book_of
 from bailiwick_engine.signatures.registrars import NO_REGISTRARS
 from bailiwick_evidence.audit.chainshares import WHOLE
@@ -71,6 +71,8 @@ def _verify(
     keeps_grants: bool = False,
 ) -> tuple[LogAudit, LogVerification]:
     since = None if options.since is None else moment(options.since, "--since")
+    if options.fail_on and options.policies is None:
+        raise CliError("--fail-on unproven needs --policies, by which each decision is derived")
     files = LogFiles(
         options.files,
         again=options.policies is not None or writer is not None,
@@ -113,9 +115,11 @@ def _verify(
         notes,
         audit.book.unread,
         audit.absent_clusters(since),
+        strict=VerifyFailure.UNPROVEN in (options.fail_on or ()),
     )
     contradicted = () if records is None else tuple(map(ContradictedLine.from_record, records.contradicted))
-    results = ChainResults(reports, {} if records is None else dict(records.counts), contradicted)
+    unproven = () if records is None else tuple(records.unproven)
+    results = ChainResults(reports, {} if records is None else dict(records.counts), contradicted, unproven)
     return audit, LogVerification(totals, results, logged)
 
 
