@@ -159,14 +159,30 @@ def _steps(base: Sequence[GrantStep], head: Sequence[GrantStep]) -> int | None:
 
 
 def _steps_met(weak: Sequence[GrantStep], strong: Sequence[GrantStep]) -> bool:
-    """Tell whether each weak step has its own strong step that requires at least as much."""
-    if not weak:
-        return True
-    first, *others = weak
-    return any(
-        _as_much(first, one) and _steps_met(others, [*strong[:place], *strong[place + 1 :]])
-        for place, one in enumerate(strong)
-    )
+    """Tell whether each weak step has its own strong step that requires at least as much.
+
+    A matching of two kinds of nodes: it takes as long as the number of steps to the third power at most, and not one
+    try for each order of them.
+    """
+    if len(weak) > len(strong):
+        return False
+    fitting = [[place for place, one in enumerate(strong) if _as_much(step, one)] for step in weak]
+    holders: dict[int, int] = {}
+    return all(_finds_place(number, fitting, holders, set()) for number in range(len(weak)))
+
+
+def _finds_place(number: int, fitting: Sequence[Sequence[int]], holders: dict[int, int], tried: set[int]) -> bool:
+    """Give a weak step a strong one of its own, and tell whether there is one. Others move to another where they can.
+
+    `fitting`: the strong steps that would do, by the weak one. `holders`: the weak step that has each strong one.
+    """
+    for place in fitting[number]:
+        if place not in tried:
+            tried.add(place)
+            if place not in holders or _finds_place(holders[place], fitting, holders, tried):
+                holders[place] = number
+                return True
+    return False
 
 
 def _as_much(weak: GrantStep, strong: GrantStep) -> bool:
