@@ -3,12 +3,12 @@
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
-from itertools import permutations
+from itertools import pairwise, permutations
 from typing import Any, Final
 
 import pytest
 
-from bailiwick_evidence.audit import longlines
+from bailiwick_evidence.audit import lines as reading, longlines
 from bailiwick_evidence.audit.claims import ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_evidence.audit.lines import ChainLine, parse_line
@@ -73,6 +73,79 @@ def test_the_last_line_of_a_file_may_lack_its_newline() -> None:
         assert (long_ones(lines, made.id), places(reports[made.id])) == ([3], [])
 
 
+CUTS: Final[dict[str, list[float]]] = {
+    "at its beginning": [0.0],
+    "behind its first bytes": [0.000_1],
+    "in the middle": [0.5],
+    "before its last brace": [0.999_99],
+    "in three": [0.3, 0.6],
+    "in many": [one / 16 for one in range(1, 16)],
+}
+
+
+def cut(made: ProcessLog, shares: Sequence[float]) -> list[bytes]:
+    """Return the log in files, its third record cut at these shares of its length."""
+    before, line, after = b"".join(made.lines[:4]), made.long[3], b"".join(made.lines[4:])
+    ends = [0, *(int(share * (len(line) - 1)) for share in shares), len(line)]
+    pieces = [line[begin:end] for begin, end in pairwise(ends)]
+    return [before + pieces[0], *pieces[1:-1], pieces[-1] + after]
+
+
+@pytest.mark.parametrize("step", [7_777, 1 << 20])
+@pytest.mark.parametrize("text", [LONG, "6" * 131_000, FAR], ids=["long", "longer", "far longer"])
+@pytest.mark.parametrize("name", CUTS)
+def test_it_is_read_where_it_was_cut_between_files(name: str, text: str, step: int) -> None:
+    """A runtime of containers writes a long line in parts, and may begin another file between two of them."""
+    made = log(text)
+    audit, lines, reports = read(cut(made, CUTS[name]), [made.checkpoint()], step)
+    assert (long_ones(lines, made.id), places(reports[made.id])) == ([3], [])
+    assert (audit.foreign, audit.torn, audit.unread_apart) == (0, 0, 0)
+
+
+def test_the_pieces_of_several_may_stand_in_files_in_any_order() -> None:
+    made = [ProcessLog(number).records(2) for number in (2, 3)]
+    files = []
+    for number, one in enumerate(made):
+        one.add(evaluation_id="long", decision=True, resource={"id": f"{number}" * 200_000})
+        files += cut(one.close(), [0.4 + number / 10])
+    for order in permutations(files):
+        _, lines, reports = read(order, [one.checkpoint() for one in made])
+        for one in made:
+            assert (long_ones(lines, one.id), places(reports[one.id])) == ([3], [])
+
+
+def test_other_files_with_pieces_take_neither_it_nor_a_short_line_that_was_cut() -> None:
+    """Whoever adds files can add pieces of any length. They are tried in vain, and not without end."""
+    made = log(FAR)
+    files = cut(made, [0.5])
+    short = made.lines[1]
+    whole, rest = files[0], files[1]
+    at = whole.index(short) + len(short) // 2
+    true = [whole[:at], whole[at:], rest]
+    strange = [b"x" * 150_000 + b"\n" + b'{"kind":"x"}\n' + b'{"time":"' + b"y" * 150_000 for _ in range(20)]
+    audit, lines, reports = read([*strange, *true, *strange], [made.checkpoint()])
+    assert (long_ones(lines, made.id), places(reports[made.id])) == ([3], [])
+    assert audit.foreign > 0
+
+
+def test_pieces_that_no_chain_has_the_hash_of_are_no_line() -> None:
+    made = log(FAR)
+    files = [b"".join(made.lines[:3]), *cut(made, [0.5])]
+    forged = [files[1].replace(b"5" * 1_000, b"7" * 1_000, 1), files[2]]
+    audit, lines, reports = read(forged, [made.checkpoint()])
+    assert (long_ones(lines, made.id), places(reports[made.id])) == ([], ["altered at 3"])
+    assert audit.unread_apart >= 1
+
+
+def test_more_pieces_than_there_is_room_for_leave_a_line_altered_and_take_no_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reading, "_MOST_LONG", 200_000)
+    made = log(FAR)
+    _, lines, reports = read(cut(made, [0.5]), [made.checkpoint()])
+    assert (long_ones(lines, made.id), places(reports[made.id])) == ([], ["altered at 3"])
+
+
 def test_copies_are_read_once() -> None:
     made = log(LONG, FAR)
     text = b"".join(made.stream)
@@ -133,7 +206,7 @@ def test_a_long_line_that_names_a_chain_is_one_that_no_process_writes() -> None:
 def test_what_there_is_no_room_to_read_is_said_and_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     made = log(LONG)
     whole = [b"".join(made.stream)]
-    monkeypatch.setattr(longlines, "_MOST_TEXT", 200_000)
+    monkeypatch.setattr(longlines, "MOST_TEXT", 200_000)
     monkeypatch.setattr(longlines, "_MOST_TEXTS", 200_000)
     others = b"".join(written({"kind": "x", "n": number, "x": FAR[:100_000]}) for number in range(3))
     turned = [made.long[3] + others, b"".join(made.lines)]

@@ -1,19 +1,22 @@
 """The lines of chains in files and streams, also torn lines, and lines that were cut in two.
 
 Standing: under `logaudit`. Holds: files may be cut anywhere and may come in any order. Of a file, only its first and
-its last piece of a line are kept. A line that is too long for a chain is a `LongLine`. A torn line is the beginning of
-an object and not a whole object, so that no reader of JSON finds a record in text that the audit skips.
+its last piece of a line are kept. A line that is too long for a chain is a `LongLine`, also where it was cut: a runtime
+of containers writes it in parts, and can begin another file between them. A torn line is the beginning of an object and
+not a whole object, so that no reader of JSON finds a record in text that the audit skips.
 """
 
+import hashlib
+import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 import orjson
 from pydantic_core import from_json
 
-from bailiwick_evidence.audit.longlines import LONG, LongLine, LongText, looks_like_decision
+from bailiwick_evidence.audit.longlines import LONG, MOST_TEXT, LongLine, LongText, looks_like_decision
 from bailiwick_evidence.chain import MOST_BYTES, ChainLink, is_chain_id, link
 from bailiwick_evidence.jsondepth import MOST_DEPTH, is_shallow
 
@@ -30,6 +33,9 @@ _MOST_TRIED: Final = 1 << 30
 _MOST_JOINED: Final = 64 << 20
 _FOR_EACH: Final = 1_024
 _MOST_FITTED: Final = 2_000_000
+# How many bytes of pieces of long lines are kept, and how many are hashed to find which of them belong together.
+_MOST_LONG: Final = 32 << 20
+_MOST_HASHED: Final = 256 << 20
 # Some readers skip these before a value; the first is a byte order mark.
 _BLANK: Final = "\ufeff \t\r\n\v\f"
 
@@ -73,6 +79,7 @@ class LineReader:
         # Ends of files, each with the number of the file that came next; and beginnings, by the number of the file.
         self._tails: list[tuple[bytes, int | None]] = []
         self._heads: dict[int, bytes] = {}
+        self._long_room, self._joined_room = _MOST_LONG, _MOST_TRIED
         self._files = 0
 
     def feed(self, data: bytes) -> Iterator[ChainLine | LongLine]:
@@ -82,7 +89,7 @@ class LineReader:
             if self._long is not None:
                 self._long.add(line)
                 yield from self._end_long(self._long)
-                self._long = None
+                self._long, self._first = None, False
             elif self._first:
                 self._first = False
                 yield from self._beginning(line)
@@ -93,21 +100,26 @@ class LineReader:
         if self._long is not None or len(self._rest) > 2 * MOST_BYTES:
             if self._long is None:
                 self._long = LongText()
-                self._first = False
             self._long.add(self._rest)
             self._rest = b""
 
     def end(self) -> Iterator[ChainLine | LongLine]:
         """Take the end of a file, whose last line may lack its newline, or its end."""
         rest, self._rest = self._rest, b""
-        if self._long is not None:
-            yield from self._end_long(self._long)
-            self._long = None
-        if self._first and not (rest.startswith(_BEGINS) or (rest and _BEGINS.startswith(rest))):
+        long, self._long = self._long, None
+        if long is not None:
+            rest = long.text or b""
+            if not rest:
+                yield from self._end_long(long)
+                self._first = False
+            elif _line_behind(rest) is not None:
+                yield from self._odd(rest)
+                rest, self._first = b"", False
+        if self._first and self._goes_on(rest):
             # All of the file is one piece of a line, or nothing.
             rest = self._cut + rest
         elif self._cut:
-            self._tails.append((self._cut, None))
+            yield from self._keep_tail(self._cut, None)
         self._cut = b""
         self._first = True
         self._files += 1
@@ -118,18 +130,31 @@ class LineReader:
         elif len(rest) >= LONG and is_json(rest):
             yield from self._unread(rest)
         elif rest:
-            self._cut = rest[: MOST_BYTES + 1]
+            self._cut = rest[: MOST_TEXT + 1]
+
+    def _goes_on(self, rest: bytes) -> bool:
+        """Tell whether all of a file goes on with the last line of the file before."""
+        if (rest and is_chain_beginning(rest)) or (rest.startswith(b"{") and len(rest) >= LONG and is_json(rest)):
+            return False
+        if len(self._cut) > 2 * MOST_BYTES:
+            # Each file with a piece of a long line has that line read once more.
+            self._joined_room -= len(self._cut) + len(rest)
+        return self._joined_room >= 0
 
     def finish(
-        self, fits: Callable[[ChainLine], bool | None], doubt: Callable[[ChainLine], None]
+        self,
+        fits: Callable[[ChainLine], bool | None],
+        doubt: Callable[[ChainLine], None],
+        wanted: Callable[[], Collection[str]] = tuple,
     ) -> Iterator[ChainLine | LongLine]:
         """Join the remaining pieces of lines that were cut between files.
 
         `fits` says whether a line is the one that was cut; None: it may be, since pieces of two lines can make a third
-        line. `doubt` receives each line that is only one of several candidates.
+        line. `doubt` receives each line that is only one of several candidates. `wanted` returns the digests of long
+        lines that chains have the hash of, and that are not here.
         """
         if self._cut:
-            self._tails.append((self._cut, None))
+            yield from self._keep_tail(self._cut, None)
             self._cut = b""
         pieces = _LinePieces(self._tails, self._heads)
         yield from pieces.certain_lines(fits)
@@ -141,6 +166,8 @@ class LineReader:
             doubt(pieces.joined(one))
         # Each is used in some of them.
         pieces.drop(possible)
+        for text in pieces.long_texts(wanted()):
+            yield from self._unread(text)
         for piece in pieces.left():
             yield from self._unread(piece)
         self._tails, self._heads = [], {}
@@ -149,20 +176,36 @@ class LineReader:
         """Take the first line of a file, which may be the end of the last one of the file before."""
         cut, self._cut = self._cut, b""
         if cut:
-            self._tails.append((cut, self._files))
+            yield from self._keep_tail(cut, self._files)
         found = whole(line)
         if found is not None:
             yield found
         elif line.startswith(_BEGINS) or (len(line) >= LONG and is_json(line)):
             yield from self._odd(line)
-        elif line:
+        elif line and self._has_room(line):
             self._heads[self._files] = line
+        elif line:
+            yield from self._odd(line)
+
+    def _keep_tail(self, cut: bytes, after: int | None) -> Iterator[ChainLine | LongLine]:
+        """Keep the end of a file, whose last line goes on elsewhere. `after`: the number of the next file."""
+        if self._has_room(cut):
+            self._tails.append((cut, after))
+        else:
+            yield from self._unread(cut)
+
+    def _has_room(self, piece: bytes) -> bool:
+        """Tell whether a piece can be kept. Those of lines of chains always can."""
+        if len(piece) <= 2 * MOST_BYTES:
+            return True
+        self._long_room -= len(piece)
+        return self._long_room >= 0
 
     def _odd(self, line: bytes) -> Iterator[ChainLine | LongLine]:
         """Take a line that is not whole: after what a killed process began, a line of another process may follow."""
-        at = line.rfind(_BEGINS)
-        if at > 0 and (found := whole(line[at:])) is not None:
-            yield from self._unread(line[:at])
+        found = _line_behind(line)
+        if found is not None:
+            yield from self._unread(line[: -len(found.text)])
             yield found
         else:
             yield from self._unread(line)
@@ -176,6 +219,8 @@ class LineReader:
         elif is_json(line):
             self._count_stray(line)
             yield text.line()
+        elif self._first and _line_behind(line) is None:
+            yield from self._beginning(line)
         else:
             yield from self._odd(line)
 
@@ -190,7 +235,7 @@ class LineReader:
         yield from self._unread_piece(line)
 
     def _unread_piece(self, line: bytes) -> Iterator[LongLine]:
-        begins = line.startswith(_BEGINS) or _BEGINS.startswith(line)
+        begins = is_chain_beginning(line)
         if not begins and len(line) >= LONG and is_json(line):
             self._count_stray(line)
             found = LongText()
@@ -259,6 +304,25 @@ class _LinePieces:
             self._tails.pop(one.tail, None)
             self._heads.pop(one.head, None)
 
+    def long_texts(self, wanted: Collection[str]) -> Iterator[bytes]:
+        """Yield, and use up, two pieces that have one of these digests together."""
+        if not wanted:
+            return
+        hashed = _MOST_HASHED
+        # The next file is the most likely one.
+        adjacent = [(number, after) for number, (_, after) in self._tails.items() if after is not None]
+        for number, head in itertools.chain(adjacent, itertools.product([*self._tails], [*self._heads])):
+            if number not in self._tails or head not in self._heads:
+                continue
+            tail, begins = self._tails[number][0], self._heads[head]
+            size = len(tail) + len(begins)
+            hashed -= size + _FOR_EACH if LONG <= size <= MOST_TEXT else _FOR_EACH
+            if hashed < 0:
+                return
+            if LONG <= size <= MOST_TEXT and hashlib.sha256(tail + begins).hexdigest() in wanted:
+                del self._tails[number], self._heads[head]
+                yield tail + begins
+
     def left(self) -> Iterator[bytes]:
         """Yield the pieces that are not used."""
         yield from (tail for tail, _ in self._tails.values())
@@ -274,19 +338,27 @@ class _LinePieces:
     def _matching_pieces(self) -> Iterator[_Joint]:
         tried, joined = _MOST_TRIED, _MOST_JOINED
         for number, (tail, after) in self._tails.items():
-            if not (tail.startswith(_BEGINS) or _BEGINS.startswith(tail)):
+            if not is_chain_beginning(tail):
                 continue
             if after in self._heads and (found := whole(tail + self._heads[after])) is not None:
                 # The next file is the most likely one.
                 yield _Joint(number, after, found.link)
             for head, begins in self._heads.items() if min(tried, joined) > 0 else ():
-                cost = len(tail) + len(begins) + _FOR_EACH
+                size = len(tail) + len(begins)
+                # Long pieces make no line of a chain, and must not take what others need.
+                cost = size + _FOR_EACH if size <= MOST_BYTES else _FOR_EACH
                 tried -= cost
-                if head != after and (found := whole(tail + begins)) is not None:
+                if size <= MOST_BYTES and head != after and (found := whole(tail + begins)) is not None:
                     joined -= cost
                     yield _Joint(number, head, found.link)
                 if min(tried, joined) <= 0:
                     break
+
+
+def _line_behind(line: bytes) -> ChainLine | None:
+    """Return the whole line that ends a line: another process may have written it behind what a killed one began."""
+    at = line.rfind(_BEGINS)
+    return whole(line[at:]) if at > 0 else None
 
 
 def whole(line: bytes) -> ChainLine | None:
@@ -296,6 +368,11 @@ def whole(line: bytes) -> ChainLine | None:
         return None
     # Not by counting braces: strings contain some, so that the beginning of a line could take the line's place.
     return ChainLine(found, line) if is_json(line) else None
+
+
+def is_chain_beginning(line: bytes) -> bool:
+    """Tell whether a line begins as one of a chain does, or is a piece of such a beginning."""
+    return line.startswith(_BEGINS) or _BEGINS.startswith(line)
 
 
 def is_beginning(line: bytes) -> bool:

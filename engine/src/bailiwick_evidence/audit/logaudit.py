@@ -117,7 +117,7 @@ class LogAudit:
 
     def finish(self) -> Iterator[ChainLine]:
         """Take the end of all files."""
-        yield from self._take_lines(self._reader.finish(self._fits, self._doubt))
+        yield from self._take_lines(self._reader.finish(self._fits, self._doubt, self._long.wanted))
         for log in [one for one in self.chains.values() if one.doubtful]:
             certain = settle(log, self.book.claims_of(log.id))
             # Of the others, none is read: each could be a line that no process wrote.

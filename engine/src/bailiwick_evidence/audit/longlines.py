@@ -13,7 +13,7 @@ from bailiwick_evidence.chain import MOST_BYTES, ChainLink
 
 LONG: Final = MOST_BYTES - 512
 """No process writes a line outside of its chain that is shorter."""
-_MOST_TEXT: Final = 8 << 20
+MOST_TEXT: Final = 8 << 20
 """The longest line that is read. What a call can put into a record is bounded by its body, which has a MiB at most."""
 _MOST_TEXTS: Final = 16 << 20
 """How much text is kept for `hash` lines that stand behind it, in another file for example."""
@@ -67,7 +67,7 @@ class LongText:
         self._hash.update(piece)
         if self._whole:
             self._text += piece
-            if len(self._text) > _MOST_TEXT:
+            if len(self._text) > MOST_TEXT:
                 self._whole = False
                 del self._text[_HEAD:]
 
@@ -110,6 +110,10 @@ class LongLines:
         """How many numbers have a hash, and a line that is not here or was not read."""
         return sum(map(len, self._lacking.values()))
 
+    def is_named(self, digest: str) -> bool:
+        """Tell whether a `hash` line so far names a line with this digest."""
+        return digest in self._named
+
     def name(self, digest: str, link: ChainLink) -> bytes | None:
         """Take a `hash` line; returns the line that it stands for, if that was read before."""
         self._named.add(digest)
@@ -139,6 +143,10 @@ class LongLines:
             self._lacking.pop(digest, None)
         self._keep(digest, line.text, _MOST_READ - len(links))
         return links
+
+    def wanted(self) -> frozenset[str]:
+        """Return the digests of the lines that are not here."""
+        return frozenset(self._lacking.keys() - self._seen)
 
     def lacking(self) -> Mapping[str, LackingLines]:
         """Return, by chain, what is missing and what was not read."""
