@@ -50,8 +50,11 @@ class _Heading(msgspec.Struct, frozen=True):
     version: int
 
 
-def read_memory(name: str) -> UseMemory:
-    """Return what a file remembers; nothing where there is none yet. Raises `CliError`."""
+def read_memory(name: str, latest: float) -> UseMemory:
+    """Return what a file remembers; nothing where there is none yet. Raises `CliError`.
+
+    `latest`: a later time has not come, in seconds since the epoch. A file with one would never learn of a use again.
+    """
     try:
         raw = Path(name).read_bytes()
     except FileNotFoundError:
@@ -71,6 +74,13 @@ def read_memory(name: str) -> UseMemory:
             f"{name} is not an {_KIND}, and was not changed: {error};"
             " name another file, and give all logs of the window"
         ) from error
+    moments = [found.covered, found.broken, *found.doubtful.values()]
+    moments += [moment for one in found.scopes for moment in (one.first_seen, one.last_use)]
+    if (last := max((one for one in moments if one is not None), default=0.0)) > latest:
+        raise CliError(
+            f"{name} remembers {times.epoch_stamp(last)}, which has not come, and was not changed: if the clock of this"
+            " machine is right, name another file, and give all logs of the window"
+        )
     scopes = {
         RuleScope(one.namespace, one.policy, one.rule, Key(one.subject)): ScopeUse(
             one.first_seen, one.last_use, one.uses, one.endpoint

@@ -121,16 +121,37 @@ def test_a_log_that_is_not_whole_makes_nothing_unused(folder: Path, cut: Callabl
     assert "note: the log is not whole, so nothing counts as unused for now: " in ran.err
 
 
+AHEAD: Final = 253_402_214_400.0
+"""The last day of the year 9999."""
+
+
+@pytest.mark.parametrize("action", ["customers.list", "customers.export"])
+@pytest.mark.parametrize("where", ["the moment of the decision", "the time of the line"])
+def test_a_time_that_has_not_come_ends_no_window(folder: Path, action: str, where: str) -> None:
+    strange = no_log_of_a_process(AHEAD, action=action)
+    if where == "the time of the line":
+        strange = no_log_of_a_process(MARCH, seconds=AHEAD - 1_700_000_000, action=action)
+    written(folder / "strange.log", strange)
+    ran = unused(folder, "-o", "json", logs=("strange.log", "decisions.log", "ledger.log"))
+    assert states(ran) == {"export": "NotYetKnown", "notify": "NotYetKnown", "read": "Used"}, ran
+    found = json.loads(ran.out)
+    assert found["missing"] == [f"chain {strange.id} has lines of a time that has not come"]
+    assert found["to"] == "2026-04-05T09:00:00Z"
+    assert not any("9999" in str(one) for one in found["scopes"])
+
+
 # Seconds since the epoch that are in no year from 1970 to 9999, or are no time at all.
 NO_MOMENTS: Final[list[object]] = [1e12, 1e300, -1e300, -1, True, None]
 
 
-def no_log_of_a_process(now: object, **members: object) -> ProcessLog:
+def no_log_of_a_process(
+    now: object, seconds: float = MARCH + 20 * DAY - 1_700_000_000, **members: object
+) -> ProcessLog:
     """Return the log of somebody who copies a record of the month, with another time in it."""
     opening: dict[str, Any] = dict(engine_versions())
     copied = {**json.loads(month().lines[1]), "now": now, **members}
     del copied["log"], copied["time"]
-    log = ProcessLog(99, seconds=MARCH + 20 * DAY - 1_700_000_000, **opening)
+    log = ProcessLog(99, seconds=seconds, **opening)
     log.add(**copied)
     return log
 
@@ -283,7 +304,7 @@ class TestState:
         assert states(ran)["export"] == "Unused"
         assert json.loads(ran.out)["missing"] == []
 
-    @pytest.mark.parametrize("now", NO_MOMENTS)
+    @pytest.mark.parametrize("now", [*NO_MOMENTS, AHEAD])
     def test_is_read_again_whatever_time_a_record_had(self, folder: Path, now: object) -> None:
         file, log = str(folder / "uses.json"), month(["customers.list"] * 70)
         strange = no_log_of_a_process(now)
@@ -322,6 +343,10 @@ class TestState:
             (state(doubtful={"sa:a/b": 1e12}), "is not an UnusedState, and was not changed"),
             (state(scopes=[{**SCOPE, "lastUse": 1e12}]), "is not an UnusedState, and was not changed"),
             (state(scopes=[{**SCOPE, "firstSeen": -1}]), "is not an UnusedState, and was not changed"),
+            *((state(**{name: AHEAD}), "remembers 9999-12-31T00:00:00Z, which has") for name in ("covered", "broken")),
+            (state(doubtful={"sa:a/b": AHEAD}), "remembers 9999-12-31T00:00:00Z, which has not come"),
+            (state(scopes=[{**SCOPE, "lastUse": AHEAD}]), "remembers 9999-12-31T00:00:00Z, which has not come"),
+            (state(scopes=[{**SCOPE, "firstSeen": AHEAD}]), "remembers 9999-12-31T00:00:00Z, which has not come"),
         ],
     )
     def test_that_cannot_be_read_is_an_error_and_left_as_it_is(self, folder: Path, content: str, said: str) -> None:

@@ -4,6 +4,7 @@ Holds: nothing is applied; what is shown was compared and replayed before; a log
 """
 
 import sys
+import time
 from collections.abc import Iterable
 
 from bailiwick_api import times
@@ -11,7 +12,7 @@ from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.sources.inforce import read_policies
 from bailiwick_cli.verbs.logverbs import SuggestFlags, SuggestOutput
-from bailiwick_evidence.audit.claims import WitnessBook
+from bailiwick_evidence.audit.claims import AHEAD_SECONDS, WitnessBook
 from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_governance.arguments import moment, moment_or_none
@@ -35,7 +36,8 @@ def run(options: SuggestFlags) -> int:
         audit = LogAudit(WitnessBook(()))
         return audit, files.lines(audit, doing)
 
-    request = SuggestionRequest(named, namespace, since, unused, options.approvers or ())
+    latest = time.time() + AHEAD_SECONDS
+    request = SuggestionRequest(named, namespace, since, unused, options.approvers or (), latest)
     report = report_on(request, reading)
     if options.write is not None:
         view.write(options.write, report.specs)

@@ -5,6 +5,7 @@ written last.
 """
 
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -20,7 +21,7 @@ from bailiwick_cli.verbs.logverbs import UnusedFlags
 from bailiwick_cli.views import usageview
 from bailiwick_engine.policy.dimensions.condition import ConditionPart
 from bailiwick_engine.policy.model import CompiledPolicy
-from bailiwick_evidence.audit.claims import WitnessBook
+from bailiwick_evidence.audit.claims import AHEAD_SECONDS, WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.usage.attribution import UseAttribution
 from bailiwick_evidence.usage.scopes import RuleScope, ScopeState, ScopeUse, scopes_of
@@ -52,7 +53,8 @@ def run(options: UnusedFlags) -> int:
     writer = None if share is None else ShardWriter(options, share, VERB, [file.content for _, file in named])
     policies = _policies(named, namespace)
     scopes = _scopes(policies)
-    memory = UseMemory() if options.state is None else statefile.read_memory(options.state)
+    latest = time.time() + AHEAD_SECONDS
+    memory = UseMemory() if options.state is None else statefile.read_memory(options.state, latest)
     files = LogFiles(
         options.files,
         again=True,
@@ -63,7 +65,7 @@ def run(options: UnusedFlags) -> int:
     texts = texts_of_ledger(first)
     add_files(texts, named)
     audit = LogAudit(WitnessBook(()), share=first.share)
-    usage = LogUsage(memory, UseAttribution(texts), window / _GAPS)
+    usage = LogUsage(memory, UseAttribution(texts), window / _GAPS, latest=latest)
     for line in files.lines(audit, "Counting uses"):
         if audit.judges(line.link.id):
             usage.add(line, audit.lines)

@@ -6,6 +6,7 @@ print, and nothing is applied; why there is nothing is said in its words.
 
 import dataclasses
 import functools
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from bailiwick_console.endpoints import source
 from bailiwick_console.threads.background import WorkProgress
 from bailiwick_console.threads.recordfiles import RecordFiles
 from bailiwick_engine.keys import Key
+from bailiwick_evidence.audit.claims import AHEAD_SECONDS
 from bailiwick_governance.apiserver.cluster import ClusterClient
 from bailiwick_governance.display import Line
 from bailiwick_governance.sources.livepolicies import render_files
@@ -46,7 +48,8 @@ def report(
     """Read policies and records, and have `suggest` judge. Raises `UserError` as it does."""
     progress.begin("Reading the policies", 0)
     named = list(_live(cluster, namespace))
-    return report_on(SuggestionRequest(named, None, since), files.reading(progress))
+    latest = time.time() + AHEAD_SECONDS
+    return report_on(SuggestionRequest(named, None, since, latest=latest), files.reading(progress))
 
 
 def narrowing_of(found: SuggestionReport, key: Key) -> ProposedNarrowing:

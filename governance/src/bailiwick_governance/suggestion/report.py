@@ -4,6 +4,7 @@ Standing: over `trial`, under the command and `view`. Holds: the log is read onc
 once for each replay; a log that says nothing of the policies is an error, never "nothing to suggest".
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -36,13 +37,17 @@ LogReading = Callable[[str], tuple[LogAudit, Iterable[ChainLine]]]
 
 @dataclass(frozen=True)
 class SuggestionRequest:
-    """What is asked. `since` None: 90 days before the last line. `unused` None: as `proposals_for` has it."""
+    """What is asked. `since` None: 90 days before the last line. `unused` None: as `proposals_for` has it.
+
+    `latest`: as of `LogUsage`.
+    """
 
     files: Named
     namespace: str | None = None
     since: float | None = None
     unused: UnusedRules | None = None
     approvers: Sequence[str] = ()
+    latest: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -88,13 +93,13 @@ def report_on(request: SuggestionRequest, reading: LogReading) -> SuggestionRepo
     first, lines = reading("Reading the ledger")
     for _ in lines:
         pass
-    window = _window(first, request.since)
+    window = _window(first, request)
     texts = texts_of_ledger(first)
     add_files(texts, request.files)
     listings = PolicyListings(texts, book)
     memory, attribution, evidence = UseMemory(), CurrentAttribution(texts, book), RuleEvidence(book, window, listings)
     audit, lines = reading("Counting uses")
-    usage = LogUsage(memory, attribution, (window.end - window.begin) / _GAPS, evidence)
+    usage = LogUsage(memory, attribution, (window.end - window.begin) / _GAPS, evidence, request.latest)
     for line in lines:
         usage.add(line, audit.lines)
     losses = usage.end(audit)
@@ -134,13 +139,13 @@ def report_on(request: SuggestionRequest, reading: LogReading) -> SuggestionRepo
     )
 
 
-def _window(audit: LogAudit, since: float | None) -> EvidenceWindow:
+def _window(audit: LogAudit, request: SuggestionRequest) -> EvidenceWindow:
     """Return the window, which ends with the log. Raises `UserError`."""
-    ends = [report.ended for report in audit.reports() if report.ended is not None]
+    ends = [report.ended for report in audit.reports() if report.ended is not None and report.ended <= request.latest]
     if not ends:
-        raise UserError("the log has no line of a chain")
+        raise UserError("the log has no line of a chain of a time that has come")
     end = max(ends)
-    begin = end - _WINDOW if since is None else since
+    begin = end - _WINDOW if request.since is None else request.since
     if begin >= end - _DAY:
         raise UserError(
             f"--since: the last line is from {times.epoch_stamp(end)}, and the day before it does not count:"

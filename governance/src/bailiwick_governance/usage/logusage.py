@@ -1,9 +1,11 @@
 """A log as it is counted: which scopes each line shows in force, and which it used.
 
 Standing: under the command. Holds: what is missing of a log, and what is not known of a line, is kept in mind, so
-that nothing is found unused for it.
+that nothing is found unused for it. A time that has not come says nothing of when there are lines: else one line of the
+year 9999 would cover all years to come.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -49,18 +51,27 @@ class ChainUsage(NamedTuple):
 class LogUsage:
     """Counts a log into a memory. `counted`: decisions that were; `unread`: lines that cannot be read.
 
-    `gap`: so many seconds may have no line of any chain. `listener`: who looks closer at what was used.
+    `gap`: so many seconds may have no line of any chain. `listener`: who looks closer at what was used. `latest`: a
+    later time has not come, in seconds since the epoch.
     """
 
     def __init__(
-        self, memory: UseMemory, attribution: UseAttribution, gap: float, listener: UseListener | None = None
+        self,
+        memory: UseMemory,
+        attribution: UseAttribution,
+        gap: float,
+        listener: UseListener | None = None,
+        latest: float = math.inf,
     ) -> None:
         self.memory = memory
         self._gap = gap
         self.counted = self.unread = 0
         self._attribution = attribution
         self._listener = listener
+        self._latest = latest
         self._firsts: dict[str, float] = {}
+        self._lasts: dict[str, float] = {}
+        self._ahead: set[str] = set()
         self._presence = ScopePresence()
 
     def learn(self, line: ChainLine) -> None:
@@ -102,11 +113,16 @@ class LogUsage:
                 if _is_missing(one, before)
             )
             log = audit.chains.get(report.chain)
-            began, span = first if report.began is None else report.began, None
-            if began is not None and report.ended is not None:
+            began = first if report.began is None else report.began
+            ended, span = report.ended, None
+            if report.chain in self._ahead or max(began or 0.0, ended or 0.0) > self._latest:
+                missing = (*missing, (f"chain {report.chain} has lines of a time that has not come", None))
+                # What it says of when it was written does not count, but by the decisions that were counted.
+                began, ended = first, self._lasts.get(report.chain)
+            if began is not None and ended is not None:
                 # Of a chain that goes on there were lines before.
                 began = began if not before or self.memory.covered is None else self.memory.covered
-                span = (min(began, report.ended), report.ended)
+                span = (min(began, ended), ended)
             yield ChainUsage(report.rank(), missing, None if log is None else log.leaves.size, span)
 
     def _decision(self, record: Mapping[str, Any], chain: str, order: int) -> None:
@@ -115,8 +131,12 @@ class LogUsage:
         if used is None or not times.is_moment(now) or not isinstance(endpoint, str):
             self.unread += 1
             return
+        if now > self._latest:
+            self._ahead.add(chain)
+            return
         self.counted += 1
         self._firsts[chain] = min(now, self._firsts.get(chain, now))
+        self._lasts[chain] = max(now, self._lasts.get(chain, now))
         self._add_presence(chain, endpoint, record, now, order)
         for scope in used.scopes:
             self.memory.scope(scope).use(now)
