@@ -189,6 +189,47 @@ def test_what_there_is_no_room_for_is_counted(registrar: KeyFile) -> None:
     assert (found.reviews, found.left_out) == (1, 2)
 
 
+@pytest.mark.invariant(30)
+@pytest.mark.parametrize("lacking", [False, True], ids=["reviews", "steps that lack a review"])
+def test_long_texts_take_no_more_memory_than_there_is_room_for(registrar: KeyFile, *, lacking: bool) -> None:
+    """What there is no room for leaves the log unproven, also where it is a step that has too few reviews."""
+    registrars = Registrars(parse_registrars(registrar.line), 1, None)
+    fold = ReviewFold(registrars, most_bytes=100_000)
+    for number in range(40):
+        record = used(approved())
+        record["grant"]["uid"] = f"{number}" + "u" * 10_000
+        if lacking:
+            record["grant"]["reviews"] = []
+        fold.add(in_chain("c", number, record))
+    report = fold.report({})
+    assert 1 < len(report.findings) < 10
+    assert (report.left_out, report.incomplete) == (40 - len(report.findings), True)
+
+
+def test_files_of_keys_take_no_more_memory_than_there_is_room_for(registrar: KeyFile) -> None:
+    """Neither whole ones, nor parts of those that are not whole, nor chains that repeat one."""
+    registrars = Registrars(parse_registrars(registrar.line), 1, None)
+    whole = [published(registrar, number, number, f"# {'x' * 3_000}", LINE) for number in range(1, 40)]
+    parts = [[PART | {"time": at(0), "digest": str(number), "text": "x" * 5_000}] for number in range(40)]
+    (repeated,) = published(registrar, 1, 0, LINE)
+    for name, files in (("whole", whole), ("parts", parts)):
+        fold = ReviewFold(registrars, most_file_bytes=50_000)
+        for number, record in enumerate(record for file in files for record in file):
+            fold.add(in_chain("c", number, record))
+        assert (fold.report({}).incomplete, 5 < fold.report({}).files_left_out < 39) == (True, True), name
+    fold = ReviewFold(registrars, most_file_bytes=50_000)
+    for number in range(500):
+        fold.add(ChainLine(ChainLink(f"{number:022}", 0, None), json.dumps(repeated, separators=(",", ":")).encode()))
+    assert (fold.report({}).files, fold.report({}).files_left_out > 300) == (1, True)
+
+
+def test_a_part_that_comes_again_takes_no_more_room(registrar: KeyFile) -> None:
+    fold = ReviewFold(Registrars(parse_registrars(registrar.line), 1, None), most_file_bytes=50_000)
+    for number in range(100):
+        fold.add(in_chain("c", number, PART | {"text": "x" * 5_000}))
+    assert fold.report({}).files_left_out == 0
+
+
 PART: Final[Object] = {
     "kind": "reviewers",
     "digest": "x",

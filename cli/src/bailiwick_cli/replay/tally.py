@@ -1,9 +1,10 @@
 """The tally of a replay: how much of a log counts, and what came of it by subject, action and class.
 
-Standing: under `gate` and `view`. Holds: its memory is bounded, however many subjects and days a log has; what is
-beyond the bound is still counted in the classes.
+Standing: under `gate` and `view`. Holds: its memory is bounded, however many subjects and days a log has, and however
+long their names are; what is beyond the bound is still counted in the classes.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,10 @@ from bailiwick_evidence.replay.outcomes import (
 SAMPLES: Final = 3
 MOST_GROUPS: Final = 20_000
 MOST_DAYS: Final = 20_000
+LONGEST: Final = 512
+"""So many characters of a text are kept. A call can name a resource of a MiB."""
+_SHOWN: Final = 400
+_DIGITS: Final = 32
 _OTHERS: Final = "(others)"
 _ASKS: Final = frozenset({ReplayClass.ALLOW_APPROVAL, ReplayClass.DENY_APPROVAL})
 _COUNTED: Final = CHANGES | {ReplayClass.UNCHANGED}
@@ -138,7 +143,7 @@ class ReplayTally:
             self._span(now)
         self.old_ns += outcome.old_ns
         self.new_ns += outcome.new_ns
-        group = ReplayGroup(_subject(record), str(record.get("action")), code)
+        group = ReplayGroup(_kept_text(_subject(record)), _kept_text(str(record.get("action"))), code)
         if group not in self.groups and len(self.groups) >= MOST_GROUPS:
             group = ReplayGroup(_OTHERS, _OTHERS, code)
         self.groups[group] += 1
@@ -169,8 +174,16 @@ class ReplayTally:
 def _sample(record: Mapping[str, Any], outcome: ReplayOutcome, order: int) -> ReplaySample:
     resource = record.get("resource")
     named = f"{resource.get('type')}/{resource.get('id')}" if isinstance(resource, dict) else ""
-    said = (str(record.get("evaluation_id")), str(record.get("time")), named)
-    return ReplaySample(*said, outcome.old, outcome.news, order)
+    evaluation, time = (_kept_text(str(record.get(member))) for member in ("evaluation_id", "time"))
+    return ReplaySample(evaluation, time, _kept_text(named), outcome.old, outcome.news, order)
+
+
+def _kept_text(text: str) -> str:
+    """Return a text, or of a long one its beginning and its hash, so that no two of them are alike."""
+    if len(text) <= LONGEST:
+        return text
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:_DIGITS]
+    return f"{text[:_SHOWN]}… ({len(text):,} characters, sha256:{digest})"
 
 
 def _subject(record: Mapping[str, Any]) -> str:

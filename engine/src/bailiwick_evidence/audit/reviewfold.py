@@ -2,9 +2,9 @@
 
 Standing: beside `historyfold`, over `reviewlines`. Holds: pure. A signature is judged by the file of reviewers' keys
 that was in force when the review was counted, as the operator's ledger has it, and by nothing that a process says of
-it. Memory is bounded: a review that there is no room for is not verified, and the report says how many there are. So it
-does of files of keys, and then nothing is proven: one of them may have removed a key. A line that cannot be read is a
-finding.
+it. Memory is bounded, by numbers and by bytes: a review that there is no room for is not verified, and the report says
+how many there are. So it does of files of keys, and then nothing is proven: one of them may have removed a key. A line
+that cannot be read is a finding.
 """
 
 import math
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
+from sys import getsizeof
 from typing import Final, NamedTuple
 
 from bailiwick_engine.canonicaljson import NotCanonicalError
@@ -36,10 +37,16 @@ from bailiwick_evidence.audit.reviewlines import (
 from bailiwick_evidence.linekinds import REVIEWERS, may_have
 
 MOST_REVIEWS: Final = 50_000
+MOST_REVIEW_BYTES: Final = 96 << 20
+"""What the texts of all reviews and shortfalls may take together. 50,000 that people sign take less."""
+MOST_FILE_BYTES: Final = 64 << 20
+"""Likewise of the files of keys, also of those of which some parts are still to come."""
 MOST_FILES: Final = 1_000
 MOST_INCOMPLETE: Final = 64
 """Files of which some parts are still to come."""
 _MOST_UNREADABLE: Final = 1_000
+_PLACE_BYTES: Final = 512
+"""What it takes to keep when a file came into force by one chain."""
 _NAMED: Final = (b'"signature"', b'"reviewers"')
 # Times of reviews have whole seconds, and the two processes that write them may have clocks a little apart.
 _APART: Final = 2.0
@@ -110,10 +117,38 @@ class _InForce(NamedTuple):
     seq: int
 
 
-class ReviewFold:
-    """Collects signed reviews and files of keys. `most` bounds how many reviews it holds."""
+class _Room:
+    """How many more bytes may be kept."""
 
-    def __init__(self, registrars: Registrars, most: int = MOST_REVIEWS) -> None:
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    def take(self, size: int) -> bool:
+        """Take so many, and tell whether there were as many."""
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
+
+    def give(self, size: int) -> None:
+        """Give back what was taken."""
+        self._left += size
+
+
+class ReviewFold:
+    """Collects signed reviews and files of keys. `most` bounds how many reviews it holds.
+
+    `most_bytes` and `most_file_bytes` bound what the texts of reviews and of files take.
+    """
+
+    def __init__(
+        self,
+        registrars: Registrars,
+        most: int = MOST_REVIEWS,
+        *,
+        most_bytes: int = MOST_REVIEW_BYTES,
+        most_file_bytes: int = MOST_FILE_BYTES,
+    ) -> None:
         self._registrars = registrars
         self._most = most
         self._reviews: dict[ReviewOnRecord, tuple[str, int]] = {}
@@ -122,6 +157,7 @@ class ReviewFold:
         self._shortfalls: dict[ReviewShortfall, tuple[str, int]] = {}
         self._unreadable: list[tuple[str, int]] = []
         self._left_out = self._files_left_out = 0
+        self._room, self._file_room = _Room(most_bytes), _Room(most_file_bytes)
 
     def add(self, line: ChainLine) -> None:
         """Add a line."""
@@ -142,8 +178,13 @@ class ReviewFold:
         for one in found.reviews:
             self._keep(one, place)
         for lack in found.shortfalls:
-            if len(self._shortfalls) < self._most:
-                self._shortfalls.setdefault(lack, place)
+            if lack in self._shortfalls:
+                continue
+            size = _size_of(lack.grant, lack.uid, lack.step)
+            if len(self._shortfalls) < self._most and self._room.take(size):
+                self._shortfalls[lack] = place
+            else:
+                self._left_out += 1
 
     def _leave_unread(self, place: tuple[str, int]) -> None:
         if len(self._unreadable) < _MOST_UNREADABLE:
@@ -156,9 +197,14 @@ class ReviewFold:
             self._files_left_out += 1
             return
         parts = self._parts.setdefault(key, {})
+        self._file_room.give(_size_of(parts.pop(part.part, None)))
+        if not self._file_room.take(_size_of(part.text)):
+            self._files_left_out += 1
+            return
         parts[part.part] = part.text
         if set(parts) == set(range(part.parts)):
             del self._parts[key]
+            self._file_room.give(_size_of(*parts.values()))
             text = "".join(parts[number] for number in range(part.parts))
             self._add_file(ReviewerKeyFile(text, part.signatures), _InForce(part.since, *place))
 
@@ -167,23 +213,32 @@ class ReviewFold:
         if (held := self._files.get(file)) is not None:
             # It is recorded again at each start of the operator, which begins a chain.
             before = held.get(stated.chain)
-            if before is None or (stated.seq, stated.since) < (before.seq, before.since):
+            if before is None and not self._file_room.take(_PLACE_BYTES):
+                self._files_left_out += 1
+            elif before is None or (stated.seq, stated.since) < (before.seq, before.since):
                 held[stated.chain] = stated
             return
         try:
             file.judge(self._registrars)
         except RegistrarsError:
             return
-        if len(self._files) >= MOST_FILES:
+        if len(self._files) >= MOST_FILES or not self._file_room.take(_size_of(file.text, file.signatures)):
             self._files_left_out += 1
             return
         self._files[file] = {stated.chain: stated}
 
     def _keep(self, one: ReviewOnRecord, place: tuple[str, int]) -> None:
-        if one not in self._reviews and len(self._reviews) >= self._most:
-            self._left_out += 1
+        if one in self._reviews:
             return
-        self._reviews.setdefault(one, place)
+        grant, review = one.grant, one.review
+        size = _size_of(
+            *(grant.namespace, grant.name, grant.uid, grant.request, grant.binding),
+            *(review.reviewer, review.step, review.group, review.reason, one.signature),
+        )
+        if len(self._reviews) < self._most and self._room.take(size):
+            self._reviews[one] = place
+        else:
+            self._left_out += 1
 
     def report(self, witnessed: Mapping[str, int], ledger_time: float = -math.inf) -> ReviewReport:
         """Return what all that was added comes to. `witnessed`: by chain, how many of its lines a witness has seen.
@@ -243,6 +298,11 @@ class ReviewFold:
             return ReviewCode.BADLY_SIGNED, str(error)
         wrong = statement_problem(one.signature, statement, self._registrars.origins, verified_user=one.verified_user)
         return None if wrong is None else (ReviewCode.BADLY_SIGNED, wrong)
+
+
+def _size_of(*texts: str | None) -> int:
+    """Return what texts take in memory."""
+    return sum(getsizeof(text) for text in texts if text is not None)
 
 
 def _earliest(stated: Iterable[_InForce], witnessed: Mapping[str, int], ledger_time: float) -> float:

@@ -26,6 +26,9 @@ from bailiwick_evidence.replay.replay import EndpointStates, replay_record
 MOST_KEPT: Final = 200_000
 """The number of cached outcomes. When it is reached, the cache is cleared."""
 _MOST_STATES: Final = 4_096
+# Names of attributes of which it is kept whether they are read.
+_MOST_NAMES: Final = 1_024
+_LONGEST_NAME: Final = 512
 _ALWAYS: Final = (
     "kind",
     "decision",
@@ -104,7 +107,9 @@ class Projection:
         for name, value in attributes.items():
             wanted = read.get(name)
             if wanted is None:
-                wanted = read[name] = self._is_read(name)
+                wanted = self._is_read(name)
+                if len(read) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
+                    read[name] = wanted
             if wanted:
                 found[name] = {"sealed": sorted(value)} if isinstance(value, dict) and value else value
         return found
@@ -171,10 +176,10 @@ class ReplayBook:
                 self._counted.add(record, projection.pair)
 
     def _state(self, record: Mapping[str, Any], engine: Mapping[str, str] | None) -> bytes:
-        return orjson.dumps(
-            [record.get(member) for member in ("endpoint", "policies", "policies_digest", "suspended")]
-            + [None if engine is None else sorted(engine.items())]
-        )
+        told = [record.get(member) for member in ("endpoint", "policies", "policies_digest", "suspended")]
+        told.append(None if engine is None else sorted(engine.items()))
+        # Anyone can write a record that names long policies.
+        return hashlib.blake2b(orjson.dumps(told), digest_size=16).digest()
 
     def learn(self, line: Mapping[str, Any]) -> None:
         """Add a line of the kind `policies`, with which later records name their policies."""

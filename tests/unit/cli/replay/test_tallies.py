@@ -50,6 +50,26 @@ def test_coverage_is_what_is_certain_and_sealed_what_nobody_can_read() -> None:
     assert view.headline(made) == "40.0 % of 5 decisions of 4 d replayed; 40.0 % sealed"
 
 
+def test_long_texts_are_kept_by_their_beginning_and_their_hash() -> None:
+    """A call can name a resource of a MiB, and whoever makes calls chooses how many groups there are."""
+    made = ReplayTally()
+    for end in ("a", "b", "b"):
+        long = "x" * 100_000 + end
+        record = dict.fromkeys(("evaluation_id", "time", "action"), long)
+        made.add(record | {"resource": {"type": long, "id": long}, "subject": {"type": long, "id": long}}, ASKED)
+    assert sorted(made.groups.values()) == [1, 2]
+    samples = [one for kept in made.samples.values() for one in kept]
+    texts = [text for one in samples for text in (one.evaluation_id, one.time, one.resource)]
+    texts += [text for group in made.groups for text in group]
+    assert max(map(len, texts)) <= tallies.LONGEST
+    assert len({one.resource for one in samples}) == 2
+    assert "x… (100,001 characters, sha256:" in samples[0].evaluation_id
+    short = tally(ASKED)
+    made.join(short)
+    ((kept,),) = short.samples.values()
+    assert (kept.evaluation_id, kept.resource) == ("None", "")
+
+
 def test_a_log_of_which_all_is_sealed_never_passes() -> None:
     totals = ReplayTotals(0, 0, ("wider",), ("log",))
     with pytest.raises(CliError, match="log: no decision could be replayed: 2 not_replayable:sealed"):
