@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_console.records import handlers, scan
-from bailiwick_engine.call import Action
+from bailiwick_engine.call import Action, Resource
 from bailiwick_evidence.derive.versions import engine_versions
 from contract.console.test_console_access import EXAMPLE
 from support import commandline
@@ -195,6 +195,39 @@ def test_a_damaged_line_is_told_with_its_file_and_number(tmp_path: Path, log: Pr
         assert re.search(rf"{re.escape(str(file))} :4: [a-z ]*{re.escape(why)}", plain(page.text))
         assert "1 lines cannot be read" in plain(page.text)
         assert len(rows(page)) == (5 if why.startswith(("no line", "looks")) else 4)
+
+
+@pytest.mark.parametrize("first", ["the hash", "the line"])
+def test_a_record_that_is_too_long_for_an_entry_is_listed_and_explained(tmp_path: Path, first: str) -> None:
+    long = replace(CRM_CALL, resource=Resource("customer", "4" * 300_000))
+    log = decided([EXAMPLE], [*crm_calls(["customers.list"]), long])
+    ((seq, line),) = log.long.items()
+    names = ["a.log", "b.log"] if first == "the line" else ["b.log", "a.log"]
+    (tmp_path / names[0]).write_bytes(line)
+    (tmp_path / names[1]).write_bytes(b"".join(log.lines))
+    written(tmp_path / "ledger.log", ledger_of([EXAMPLE]))
+    with served(records=[tmp_path]) as console:
+        visit = console.site.visit()
+        page = looked(visit, "/decisions")
+        assert [len(row[5]) > 300_000 for row in rows(page)] == [True, False]
+        assert "cannot be read" not in plain(page.text)
+        assert f"/decisions/{log.id}/{seq}" in links(page)
+        assert "customers.list by" in plain(looked(visit, f"/decisions/{log.id}/{seq}").text)
+        overview = looked(visit, "/")
+        assert "lines that cannot be read" not in plain(overview.text)
+
+
+def test_a_long_line_without_its_hash_and_a_hash_without_its_line_are_told(tmp_path: Path) -> None:
+    log = decided([EXAMPLE], [replace(CRM_CALL, resource=Resource("customer", end * 70_000)) for end in "45"])
+    first, second = log.long
+    lines = [log.lines[0], log.long[first], log.lines[second]]
+    (tmp_path / "cut.log").write_bytes(b"".join(lines))
+    with served(records=[tmp_path / "cut.log"]) as console:
+        page = looked(console.site.visit(), "/decisions")
+        told = plain(page.text)
+        assert "2 lines cannot be read" in told
+        assert re.search(r"cut\.log :2: it looks like a decision, and is in no chain", told)
+        assert re.search(r"cut\.log :3: the hash of a long line that is not here", told)
 
 
 def test_a_record_of_any_shape_is_shown_and_never_explained_away(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from typing import Final
 
 from bailiwick_api import times
 from bailiwick_engine.reasons import EXPLAINED, Reason
-from bailiwick_evidence.audit.lines import parse_line, whole
+from bailiwick_evidence.audit.lines import parse_line
+from bailiwick_evidence.audit.placedlines import PlacedLines
 from bailiwick_evidence.linekinds import DECISIONS
 from bailiwick_governance.records.listedrecords import ALLOWED, OUTCOMES, ListedRecord
 
@@ -80,10 +81,8 @@ def decision_figures(lines: Iterable[tuple[str, int, bytes]], now: float) -> Dec
     reasons: Counter[str] = Counter()
     unread = untimed = 0
     newest = 0.0
-    for _, _, text in lines:
-        if not text:
-            continue
-        found = whole(text)
+    for line in PlacedLines().read(lines):
+        found = line.line
         record = {} if found is None else parse_line(found.text)
         if found is None or not isinstance(record.get("kind"), str):
             unread += 1

@@ -64,8 +64,10 @@ def compose(reading: LogReading, chain: str, seq: int) -> RecordPage:
         if _LISTS in line.text:
             lists.append(parse_line(line.text))
         elif record is None and (line.link.id, line.link.seq) == (chain, seq):
-            record = parse_line(line.text)
-    if record is None or record.get("kind") not in DECISIONS:
+            # A long record has the place of the line with its hash.
+            found = parse_line(line.text)
+            record = found if found.get("kind") in DECISIONS else None
+    if record is None:
         raise AbsentError("there is no such decision in the record files any more")
     reports = audit.reports()
     ours = next(one for one in reports if one.chain == chain)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bailiwick_console.records.query import RecordFilter, RecordQuery
-from bailiwick_evidence.audit.lines import parse_line, whole
+from bailiwick_evidence.audit.lines import parse_line
+from bailiwick_evidence.audit.placedlines import PlacedLine, PlacedLines
 from bailiwick_evidence.linekinds import BESIDE_DECISIONS, DECISIONS, POLICY_LIST, SEARCH
 from bailiwick_governance.records.listedrecords import ListedRecord
 
@@ -82,18 +83,16 @@ def scan(lines: Iterable[tuple[str, int, bytes]], asked: RecordQuery) -> RecordS
     wanted = RecordFilter.of(asked)
     newest, reasons = _Newest(), set[str]()
     damaged: list[DamagedLine] = []
-    matched = decisions = count = damages = 0
-    for file, number, text in lines:
-        if not text:
-            continue
-        count += 1
-        found = whole(text)
+    matched = decisions = damages = 0
+    placed = PlacedLines()
+    for line in placed.read(lines):
+        found = line.line
         record = {} if found is None else parse_line(found.text)
         kind = record.get("kind")
         if found is None or not isinstance(kind, str) or kind not in DECISIONS | _KNOWN:
             damages += 1
             if len(damaged) < _MOST_DAMAGED:
-                damaged.append(DamagedLine(file, number, _why(text, found is not None, kind)))
+                damaged.append(DamagedLine(line.file, line.number, _why(line, kind)))
         elif kind in DECISIONS:
             one = ListedRecord.from_line(found, record)
             decisions += 1
@@ -101,26 +100,28 @@ def scan(lines: Iterable[tuple[str, int, bytes]], asked: RecordQuery) -> RecordS
                 reasons.add(one.reason)
             if wanted.takes(one):
                 matched += 1
-                newest.add(one, -count)
+                newest.add(one, -decisions)
     return RecordScan(
         newest.listed(),
         newest.cut,
         matched,
         decisions,
-        count,
+        placed.count,
         tuple(damaged),
         damages,
         tuple(sorted(reasons)),
     )
 
 
-def _why(text: bytes, chained: bool, kind: object) -> str:  # noqa: FBT001 - of `scan` alone
-    if chained and isinstance(kind, str):
+def _why(one: PlacedLine, kind: object) -> str:
+    if one.line is not None and isinstance(kind, str):
         return f"a line of a kind that this version does not know: {kind}"
-    if chained:
+    if one.line is not None:
         return "a line of a chain that does not say what it is"
-    if text.startswith(_BEGINS):
+    if one.lost:
+        return "the hash of a long line that is not here, or that there was no room to read"
+    if one.text.startswith(_BEGINS):
         return "a line of a chain that is cut off, too long or damaged"
-    if b'"kind":"evaluation"' in text or b'"kind": "evaluation"' in text:
+    if one.decision:
         return "it looks like a decision, and is in no chain"
     return "no line of a chain"

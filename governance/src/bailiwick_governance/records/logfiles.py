@@ -23,7 +23,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from bailiwick_api import times
 from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.logaudit import LogAudit
-from bailiwick_evidence.chain import MOST_BYTES
+from bailiwick_evidence.audit.longlines import MOST_TEXT
 from bailiwick_governance.arguments import STDIN
 from bailiwick_governance.display import talk
 from bailiwick_governance.errors import UserError
@@ -37,7 +37,7 @@ _PIECE: Final = 256 * 1024
 _GZIP: Final = 31
 _MAGIC: Final = b"\x1f\x8b"
 _LONG: Final = 16 << 20
-_LONGEST: Final = MOST_BYTES + 1
+_LONGEST: Final = MOST_TEXT + 1
 _CLOCKS: Final = 3600.0
 """How far the clocks of a store and of what wrote a line may differ, in seconds."""
 
@@ -150,24 +150,26 @@ class LogFiles:
     def texts(self) -> Iterator[tuple[str, int, bytes]]:
         """Yield each line with its file and its number, from 1, without its newline. Raises `UserError`.
 
-        One that is too long to be in a chain is cut short.
+        One that is too long to be read is cut short.
         """
         for name in self._places:
             with self._open(name) as (pieces, position):
                 before = number = 0
-                rest = b""
+                rest = bytearray()
                 for piece in pieces:
-                    *lines, rest = (rest + piece).split(b"\n")
+                    first, *lines = piece.split(b"\n")
+                    # What is cut off a line is not copied at each piece.
+                    rest += first[: max(_LONGEST - len(rest), 0)]
                     for line in lines:
                         number += 1
-                        yield name, number, line[:_LONGEST]
-                    rest = rest[:_LONGEST]
+                        yield name, number, bytes(rest)
+                        rest = bytearray(line[:_LONGEST])
                     if self._heard is not None and position is not None:
                         at = position()
                         self._heard(at - before)
                         before = at
                 if rest:
-                    yield name, number + 1, rest
+                    yield name, number + 1, bytes(rest)
 
     @property
     def digest(self) -> str:
