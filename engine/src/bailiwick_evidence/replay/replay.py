@@ -25,7 +25,7 @@ from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.reasonrow import ReasonState
 from bailiwick_engine.reasons import Reason, reasons_of
 from bailiwick_evidence.derive.choices import Choices, Unknowns
-from bailiwick_evidence.derive.derivation import Derivation, Obstacle
+from bailiwick_evidence.derive.derivation import Derivation, DerivationClass, Obstacle
 from bailiwick_evidence.derive.derive import REFUSALS, derive, endpoint_on_record, fit
 from bailiwick_evidence.derive.rebuild import CallOnRecord, rebuild_call
 from bailiwick_evidence.derive.shape import RecordShape, parse_record
@@ -153,10 +153,12 @@ def replay_record(
 
 
 def _hindrance(shape: RecordShape, derived: Derivation) -> Hindrance | None:
+    if derived.kind in {DerivationClass.CONTRADICTED, DerivationClass.UNREADABLE}:
+        # By what its own policies say, or because no process of the version that decided writes it: another version
+        # would not read it otherwise.
+        return Hindrance.BASELINE_DIFFERS
     if derived.obstacle is not None:
         return _OBSTACLES[derived.obstacle]
-    if derived.kind == "contradicted":
-        return Hindrance.BASELINE_DIFFERS
     return Hindrance.STATE if not shape.decision and Reason(shape.reason) in _STATES else None
 
 

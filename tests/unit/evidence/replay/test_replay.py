@@ -238,8 +238,8 @@ def test_too_many_sealed_conditions_are_not_tried(count: int, code: str) -> None
     [
         ({"reason": "store_stale", "policy": None}, "state"),
         ({"reason": "no_rule"}, "baseline_differs"),
-        ({"reason": "of_tomorrow"}, "engine_version"),
-        ({"now": None}, "attribute_not_recorded"),
+        ({"reason": "of_tomorrow"}, "baseline_differs"),
+        ({"now": None}, "baseline_differs"),
         ({"action": 7}, "unreadable"),
         ({"policies": {"crm-agent": "sha256:" + "0" * 64}, "policy": None}, "policy_missing"),
         ({"policies": None, "policies_digest": "sha256:1"}, "policy_missing"),
@@ -258,6 +258,17 @@ def test_a_record_of_another_version_counts_only_if_this_one_says_the_same() -> 
     other = {**told, "reason": "policy_denied"}
     assert replay(other, [DENY], [ALLOW], {**engine_versions(), "engine": "0"}).code == "not_replayable:engine_version"
     assert replay(other, [DENY], [ALLOW], None).code == "not_replayable:engine_version"
+
+
+@pytest.mark.parametrize("engine", [{**engine_versions(), "engine": "99"}, None])
+@pytest.mark.parametrize(
+    ("member", "code"), [({"reason": "of_tomorrow"}, "engine_version"), ({"now": None}, "attribute_not_recorded")]
+)
+def test_what_no_process_of_this_version_writes_may_be_of_another(
+    member: Object, code: str, engine: dict[str, str] | None
+) -> None:
+    told = {**record(DENY), **member}
+    assert replay(told, [DENY], [ALLOW], engine).code == f"not_replayable:{code}"
 
 
 def test_what_would_let_through_while_a_change_is_pending_is_a_state() -> None:
