@@ -1,6 +1,7 @@
 """A namespace where somebody may do everything but to what is called `precious`, and what the API server says of it.
 
-A ConfigMap that is called `gated` is deleted with an approval.
+What is called `gated` is a ConfigMap, a Pod or a Deployment that is deleted with an approval for one use; so is whether
+the Deployment is paused.
 
 Holds: whether `precious` was touched is read from the API server, and whether it was reached from an upstream and from
 the API server's own answers. Nothing here knows how the decision point reads a name.
@@ -15,11 +16,12 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
+from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS
 from localcluster.rest import Answer
 from support.apiserver import REGISTRATION, AskingServer
 from support.installation import accepted
 from support.namespaces import Roles
-from support.objects import Object
+from support.objects import Object, adding_review
 from support.proxies.servers import Server
 from support.waits import until
 
@@ -110,10 +112,17 @@ class PreciousWorld:
                 )
                 for place in range(0, len(types), _PER_RULE)
             ]
-            gate = {"open": "OnDeny", "steps": [{"name": "owner", "kind": "Human", "groups": ["crm-owners"]}]}
-            gated = [{"type": "configmaps", "ids": [GATED]}]
-            rule = {"name": "gate", "effect": "RequireApproval", "subjects": ["people"], "actions": ["delete"]}
-            spec["rules"].append(rule | {"resources": gated, "approval": gate})
+            steps = [{"name": "owner", "kind": "Human", "groups": ["crm-owners"]}]
+            gate = {"open": "OnDeny", "steps": steps, "limits": {"pendingPerSubject": 10}}
+            rule = {"effect": "RequireApproval", "subjects": ["people"]}
+            for action, gated, shown in (
+                ("delete", ("configmaps", "pods", "apps/deployments"), {}),
+                ("update", ("apps/deployments",), {"show": ["/context/args/spec/paused"]}),
+            ):
+                resources = [{"type": kind, "ids": [GATED]} for kind in gated]
+                approval: Object = {**gate, **shown}
+                named = {"name": f"gate-{action}", "actions": [action], "resources": resources, "approval": approval}
+                spec["rules"].append(rule | named)
 
         namespace = server.tenant(name, rules)
         everything = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
@@ -222,6 +231,30 @@ def own_address() -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))
         return str(probe.getsockname()[0])
+
+
+def approved(world: PreciousWorld, denied: Answer) -> Object:
+    """Approve what a denial names as waiting, as carol, and return the grant."""
+    name = denied.message.rpartition(f"Approval: {world.namespace}/")[2].rstrip(".")
+    path = f"/apis/{API_VERSION}/namespaces/{world.namespace}/{APPROVAL_GRANTS}/{name}"
+    grant: Object = accepted(world.server.callers.admin.get(path))
+    request = grant["spec"]["request"]
+    entry = {
+        "reviewer": STRANGER,
+        "step": request["steps"][0]["name"],
+        "decision": "Approve",
+        "binding": request["binding"]["digest"],
+        "group": "crm-owners",
+    }
+    accepted(world.server.callers(STRANGER).patch(grant, adding_review(entry), "json"))
+    return grant
+
+
+def grants_of(world: PreciousWorld, kind: str) -> list[Object]:
+    """Return the grants for objects of a type."""
+    path = f"/apis/{API_VERSION}/namespaces/{world.namespace}/{APPROVAL_GRANTS}"
+    found: list[Object] = accepted(world.server.callers.admin.get(path))["items"]
+    return [one for one in found if one["spec"]["request"]["resource"]["type"] == kind]
 
 
 def ask_about_everything(server: AskingServer, namespace: str) -> None:

@@ -4,18 +4,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS
 from bailiwick_webhook.http.adapters.k8snames import resolved
 from localcluster.rest import Answer
 from support.apiserver import AskingServer
 from support.installation import accepted
-from support.objects import adding_review
 from support.precious import (
     GATED,
     OTHER,
     PRECIOUS,
     PodUpstream,
     PreciousWorld,
+    approved,
     ask_about_everything,
     discovered,
     reached,
@@ -70,23 +69,14 @@ def test_a_deletion_of_a_collection_deletes_what_a_rule_allows(world: PreciousWo
 
 
 def test_an_approval_of_a_deletion_is_bound_to_the_object_in_the_collection(world: PreciousWorld) -> None:
-    admin, carol = world.server.callers.admin, world.server.callers("carol")
+    admin = world.server.callers.admin
     metadata = {"name": GATED, "namespace": world.namespace}
     accepted(admin.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}))
     one, every = (f"{world.kinds['v1/ConfigMap']}{end}" for end in (f"?fieldSelector=metadata.name={GATED}", ""))
-    assert (reason(world.send("dave", "DELETE", one)), admin.get(f"{every}/{GATED}").ok) == ("approval_pending", True)
-    found = accepted(admin.get(f"/apis/{API_VERSION}/namespaces/{world.namespace}/{APPROVAL_GRANTS}"))["items"]
-    (grant,) = [each for each in found if each["spec"]["request"]["resource"]["type"] == "configmaps"]
-    request = grant["spec"]["request"]
-    assert request["resource"]["id"] == GATED
-    entry = {
-        "reviewer": "carol",
-        "step": request["steps"][0]["name"],
-        "decision": "Approve",
-        "binding": request["binding"]["digest"],
-        "group": "crm-owners",
-    }
-    accepted(carol.patch(grant, adding_review(entry), "json"))
+    denied = world.send("dave", "DELETE", one)
+    assert (reason(denied), admin.get(f"{every}/{GATED}").ok) == ("approval_pending", True)
+    grant = approved(world, denied)
+    assert grant["spec"]["request"]["resource"]["id"] == GATED
     until_ok(lambda: world.send("dave", "DELETE", one), "the approval is known")
     assert not admin.get(f"{every}/{GATED}").ok
     assert accepted(admin.get(grant))["status"]["uses"] == 1

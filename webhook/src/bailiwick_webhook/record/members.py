@@ -22,7 +22,8 @@ DECISION: Final[tuple[RecordMember, ...]] = (
     RecordMember("evaluation_id", "The id of the decision, as in the answer."),
     RecordMember(
         "request_id",
-        "The enforcer's `X-Request-ID`. Invisible characters and backslashes are escaped as in JSON.",
+        "The enforcer's `X-Request-ID`. Invisible characters and backslashes are escaped as in JSON. At admission, what"
+        " all reviews of one deletion or update have in common, or the `uid` of the review.",
     ),
     RecordMember("item", "The index of the item in its batch, from 0.", "an item of a batch"),
     RecordMember("traceparent", "The W3C Trace Context of the request.", "the request had a valid one"),

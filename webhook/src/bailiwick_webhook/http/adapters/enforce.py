@@ -47,7 +47,7 @@ _MAX_BYTES: Final = 3 * 1024 * 1024 + 64 * 1024
 _MAX_VALUES: Final = 100_000
 _OPERATIONS: Final = {
     "CREATE": k8snames.CREATE,
-    "UPDATE": "update",
+    "UPDATE": k8snames.UPDATE,
     "DELETE": k8snames.DELETE,
     "CONNECT": k8snames.CONNECT,
 }
@@ -120,19 +120,18 @@ class EnforceHandler:
         authenticator.pay(of, slot.sender)
         large = len(raw) >= LARGE
         settings = authenticator.pdp.settings(of, caller.account)
-        context: dict[str, Any] = {}
-        readable = True
+        content = _Content({}, readable=True)
         if settings is not None:
             # Of anybody else the arguments are not looked at.
-            context, readable = await self._beside(call.namespace, raw, partial(_arguments, call, raw))
+            content = await self._beside(call.namespace, raw, partial(_content, call, raw))
         subject = ClaimedSubject("", "", None, None, None)
-        parsed = Evaluation(subject, Action(call.target.action), call.resource, context, None)
-        marked = CorrelationIds(text(said, "uid", "request"), None)
+        parsed = Evaluation(subject, Action(call.target.action), call.resource, content.context, None)
+        marked = CorrelationIds(_request_id(said, content), None)
         verified = VerifiedParties.known(parsed.subject, vouched(call.user, settings))
         asked = await resolve(authenticator.call(of, caller, parsed, marked, verified=verified, large=large))
         if call.target.unclear is not None:
             asked = replace(asked, call=replace(asked.call, refused=Reason.AMBIGUOUS_REQUEST))
-        elif not readable:
+        elif not content.readable:
             asked = replace(asked, call=replace(asked.call, refused=Reason.UNINSPECTABLE))
         if said.get("dryRun") is True:
             return _tried(call, await authenticator.pdp.verdict(asked, as_counted=True), authenticator)
@@ -165,13 +164,22 @@ def _call(said: Mapping[str, Any]) -> ReviewedCall:
     return ReviewedCall(user, target._replace(unclear=unclear), namespace, group)
 
 
-def _arguments(call: ReviewedCall, raw: bytes) -> tuple[dict[str, Any], bool]:
+class _Content(NamedTuple):
+    """What a decision reads of a review's objects. `replaced`: the digest of what somebody wrote of the old one."""
+
+    context: dict[str, Any]
+    readable: bool
+    replaced: str | None = None
+
+
+def _content(call: ReviewedCall, raw: bytes) -> _Content:
     if call.target.action == k8snames.DELETE:
-        return {}, True
+        return _Content({}, readable=True)
     try:
-        found = strict.parse(raw, _MAX_VALUES)["request"].get("object")
+        request = strict.parse(raw, _MAX_VALUES)["request"]
+        found, old = request.get("object"), request.get("oldObject")
         if not isinstance(found, dict):
-            return {}, found is None
+            return _Content({}, readable=found is None)
         args = k8sobject.written(call.target.type, found)
         if call.target.action == k8snames.CONNECT:
             args.pop("apiVersion", None)
@@ -179,9 +187,27 @@ def _arguments(call: ReviewedCall, raw: bytes) -> tuple[dict[str, Any], bool]:
                 # Which ports they are is said by each stream, and `ports` is what the client likes to say of them.
                 args.pop("ports", None)
         # No reviewer is shown a Secret, nor is one kept in a grant.
-        return ({ARGS_DIGEST: sha256(args)} if call.target.type == _SECRETS else {ARGS: args}), True
+        context = {ARGS_DIGEST: sha256(args)} if call.target.type == _SECRETS else {ARGS: args}
+        replaced = sha256(k8sobject.written(call.target.type, old)) if isinstance(old, dict) else None
     except (JsonError, NotCanonicalError):
-        return {}, False
+        return _Content({}, readable=False)
+    return _Content(context, readable=True, replaced=replaced)
+
+
+def _request_id(said: Mapping[str, Any], content: _Content) -> str:
+    """Return the id by which a review is known again that is about the same request of a client.
+
+    The API server reviews a change again where somebody else wrote the object meanwhile, and a deletion that takes
+    several steps at each of them, with a `uid` of its own each time. So a deletion is known by the object that it
+    deletes, and an update by the object and what stood there before, of which controllers have no part. Together with
+    the subject and the arguments, that is the same change of the same thing. No other request is reviewed twice.
+    """
+    operation, old = _OPERATIONS[str(said["operation"])], k8snames.uid_of_old(said)
+    if operation == k8snames.DELETE and old is not None:
+        return f"{operation} {old}"
+    if operation == k8snames.UPDATE and old is not None and content.replaced is not None:
+        return f"{operation} {old} {content.replaced}"
+    return text(said, "uid", "request")
 
 
 def _decided(call: ReviewedCall, asked: EvaluationRequest, decision: Decision) -> _Answer:

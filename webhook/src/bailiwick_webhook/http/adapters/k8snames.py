@@ -13,6 +13,7 @@ from bailiwick_engine.compile.kubenames import EVICTION, PROXIED, SAME
 CONNECT: Final = "connect"
 CREATE: Final = "create"
 DELETE: Final = "delete"
+UPDATE: Final = "update"
 UNNAMED: Final = "*"
 # What the API server issues in a dry run as it does otherwise, since it stores nothing of it.
 _ISSUED: Final = frozenset({"serviceaccounts/token"})
@@ -84,6 +85,12 @@ def identity(request: Mapping[str, Any], operation: str, told: str) -> tuple[str
     if name or operation == CREATE:
         return name or _prefix(request), None
     return "", "Neither the request nor the object in it has a name. Name the object."
+
+
+def uid_of_old(request: Mapping[str, Any]) -> str | None:
+    """Return the uid of the object that an AdmissionRequest changes or deletes; None where there is none."""
+    uid = _metadata(request, "oldObject").get("uid")
+    return uid if isinstance(uid, str) and uid else None
 
 
 def namespace_of(request: Mapping[str, Any], told: str) -> tuple[str, str | None]:

@@ -60,6 +60,7 @@ class _Metadata(msgspec.Struct, rename="camel"):
     name: msgspec.Raw = _ABSENT
     namespace: msgspec.Raw = _ABSENT
     generate_name: msgspec.Raw = _ABSENT
+    uid: msgspec.Raw = _ABSENT
 
 
 _REVIEW: Final = msgspec.json.Decoder(_Review)
@@ -79,7 +80,7 @@ def request_of(raw: bytes) -> dict[str, Any]:
     """Return the request of a review. Raises `ProblemError` (400).
 
     It has the members of `AdmissionRequest` that say what the call is about. Of `object` and `oldObject`, where they
-    are objects, it has the names in `metadata`, and `path`, which the options of a proxied call have.
+    are objects, it has the names and the uid in `metadata`, and `path`, which the options of a proxied call have.
     """
     try:
         return _request(raw)
@@ -135,6 +136,7 @@ def _object(raw: msgspec.Raw, where: str) -> dict[str, Any] | None:
             "name": _small(metadata.name, f"{within}.name"),
             "namespace": _small(metadata.namespace, f"{within}.namespace"),
             "generateName": _small(metadata.generate_name, f"{within}.generateName"),
+            "uid": _small(metadata.uid, f"{within}.uid"),
         }
     return members
 
