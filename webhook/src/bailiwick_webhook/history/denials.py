@@ -79,7 +79,8 @@ class DenialCounter:
         self._record = record
         self._waiting: dict[HistoryKey, _WaitingDenials] = {}
         self._calls: Counter[str] = Counter()
-        self._task: asyncio.Task[None] | None = None
+        # A task for each namespace with calls that wait, so that none waits for the slow objects of another.
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._is_closing = False
 
     def add(self, denied: DeniedCall) -> None:
@@ -93,19 +94,21 @@ class DenialCounter:
                 self._waiting[key] = _WaitingDenials(denied.endpoint, need, denied.definitions)
             self._waiting[key].add(need)
             self._calls[denied.namespace] += 1
-        if self._task is None and self._waiting:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+            if denied.namespace not in self._tasks:
+                running = asyncio.get_running_loop().create_task(self._run(denied.namespace))
+                self._tasks[denied.namespace] = running
 
     async def close(self) -> None:
         """Write what waits, and stop."""
         self._is_closing = True
-        task, self._task = self._task, None
-        if task is not None:
+        tasks = tuple(self._tasks.values())
+        for task in tasks:
             task.cancel()
-            await asyncio.wait([task])
+        if tasks:
+            await asyncio.wait(tasks)
         try:
             async with asyncio.timeout(_LAST_SECONDS):
-                await self._write_all()
+                await asyncio.gather(*(self._write_all(namespace) for namespace in tuple(self._calls)))
         except TimeoutError:
             _log.warning("denied calls not counted in time")
         left = self._calls.total()
@@ -114,20 +117,21 @@ class DenialCounter:
     def _has_room(self, namespace: str) -> bool:
         return self._calls.total() < MOST_WAITING and self._calls[namespace] < MOST_OF_NAMESPACE
 
-    async def _run(self) -> None:
-        while self._waiting:
+    async def _run(self, namespace: str) -> None:
+        while self._calls[namespace]:
             try:
-                await self._write_all()
+                await self._write_all(namespace)
             except Exception as error:  # noqa: BLE001 - a defect must not end it for all that come later
                 _log.error("denied calls not counted", error=repr(error))
             await asyncio.sleep(PAUSE)
-        self._task = None
+        # Nothing was awaited since nothing waits.
+        del self._tasks[namespace], self._calls[namespace]
 
-    async def _write_all(self) -> None:
-        """Write each object once, a few of each namespace at a time, so that none waits for another namespace."""
-        keys = tuple(self._waiting)
-        places = {namespace: asyncio.Semaphore(_AT_ONCE) for namespace, _ in keys}
-        await asyncio.gather(*(self._write(key, places[key[0]]) for key in keys))
+    async def _write_all(self, namespace: str) -> None:
+        """Write each object of a namespace once, a few at a time."""
+        keys = [key for key in self._waiting if key[0] == namespace]
+        places = asyncio.Semaphore(_AT_ONCE)
+        await asyncio.gather(*(self._write(key, places) for key in keys))
 
     async def _write(self, key: HistoryKey, places: asyncio.Semaphore) -> None:
         async with places:
@@ -154,5 +158,3 @@ class DenialCounter:
         outcome = HistoryDenials.DROPPED if written.seq is None else HistoryDenials.COUNTED
         self._tally.denied[outcome] += waiting.calls
         self._calls[key[0]] -= waiting.calls
-        if not self._calls[key[0]]:
-            del self._calls[key[0]]
