@@ -55,3 +55,29 @@ def test_no_namespace_waits_for_the_slow_objects_of_another(objects: int, later:
         return count_of(api, "small", 0)
 
     assert outcome(run()) == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    objects=st.integers(1, 60),
+    later=st.floats(0, 3),
+    seconds=st.floats(0.001, 0.04),
+    more=st.booleans(),
+)
+def test_what_was_denied_before_a_clean_stop_is_counted_once(
+    objects: int, later: float, seconds: float, more: bool
+) -> None:
+    async def run() -> tuple[list[int], int]:
+        api = KeptObjects(seconds=seconds)
+        replica = CountingReplica(api, virtual_time_of_loop())
+        for number in range(objects):
+            replica.keeper.count_denied(denied("crm", number))
+        await asyncio.sleep(later)
+        if more:
+            replica.keeper.count_denied(denied("crm", 0))
+        await replica.keeper.close()
+        return [count_of(api, "crm", number) for number in range(objects)], sum(one.calls for one in replica.events)
+
+    counts, recorded = outcome(run())
+    assert counts == [1 + more] + [1] * (objects - 1)
+    assert recorded == objects + more

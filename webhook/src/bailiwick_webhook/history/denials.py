@@ -36,6 +36,8 @@ _AT_ONCE: Final = AT_ONCE // 2
 """Objects of one namespace that are written at a time: half of its places are left to calls that wait."""
 _LAST_SECONDS: Final = 3.0
 """Seconds that are left for what waits when the process ends."""
+_LAST_PAUSE: Final = 0.1
+"""Seconds between two tries then."""
 
 
 @dataclass(slots=True, eq=False)
@@ -81,12 +83,12 @@ class DenialCounter:
         self._calls: Counter[str] = Counter()
         # A task for each namespace with calls that wait, so that none waits for the slow objects of another.
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._is_closing = False
+        self._closing = asyncio.Event()
 
     def add(self, denied: DeniedCall) -> None:
         """Let a denied call wait to be counted."""
         for need in denied.needs.objects:
-            if self._is_closing or not self._has_room(denied.namespace):
+            if self._closing.is_set() or not self._has_room(denied.namespace):
                 self._tally.denied[HistoryDenials.DROPPED] += 1
                 continue
             key = (denied.namespace, need.name)
@@ -99,20 +101,17 @@ class DenialCounter:
                 self._tasks[denied.namespace] = running
 
     async def close(self) -> None:
-        """Write what waits, and stop."""
-        self._is_closing = True
+        """Write what waits, and stop. What is being written is waited for: written again, it would count twice."""
+        self._closing.set()
         tasks = tuple(self._tasks.values())
-        for task in tasks:
-            task.cancel()
         if tasks:
-            await asyncio.wait(tasks)
-        try:
-            async with asyncio.timeout(_LAST_SECONDS):
-                await asyncio.gather(*(self._write_all(namespace) for namespace in tuple(self._calls)))
-        except TimeoutError:
-            _log.warning("denied calls not counted in time")
-        left = self._calls.total()
-        self._tally.denied[HistoryDenials.DROPPED] += left
+            _, late = await asyncio.wait(tasks, timeout=_LAST_SECONDS)
+            for task in late:
+                task.cancel()
+            if late:
+                _log.warning("denied calls not counted in time")
+                await asyncio.wait(late)
+        self._tally.denied[HistoryDenials.DROPPED] += self._calls.total()
 
     def _has_room(self, namespace: str) -> bool:
         return self._calls.total() < MOST_WAITING and self._calls[namespace] < MOST_OF_NAMESPACE
@@ -123,9 +122,20 @@ class DenialCounter:
                 await self._write_all(namespace)
             except Exception as error:  # noqa: BLE001 - a defect must not end it for all that come later
                 _log.error("denied calls not counted", error=repr(error))
-            await asyncio.sleep(PAUSE)
+            await self._pause()
         # Nothing was awaited since nothing waits.
         del self._tasks[namespace], self._calls[namespace]
+
+    async def _pause(self) -> None:
+        """Wait until objects may be written again; at the stop for a moment only."""
+        if self._closing.is_set():
+            await asyncio.sleep(_LAST_PAUSE)
+            return
+        try:
+            async with asyncio.timeout(PAUSE):
+                await self._closing.wait()
+        except TimeoutError:
+            return
 
     async def _write_all(self, namespace: str) -> None:
         """Write each object of a namespace once, a few at a time."""
@@ -135,7 +145,8 @@ class DenialCounter:
 
     async def _write(self, key: HistoryKey, places: asyncio.Semaphore) -> None:
         async with places:
-            if not self._rations.take_denials(key[0]):
+            # At the stop there is no later turn. The ration of all writes still holds.
+            if not self._closing.is_set() and not self._rations.take_denials(key[0]):
                 return
             waiting = self._waiting.pop(key)
             written: ChangedState | HistoryCause | None = None
