@@ -7,7 +7,14 @@ import pytest
 
 from bailiwick_engine.history.needs import HistoryNeeds, ObjectNeed
 from bailiwick_engine.history.state import parse_state
-from bailiwick_webhook.history import denials
+from bailiwick_kube.responses import ApiResponse
+from bailiwick_webhook.history.denialqueue import (
+    MOST_OF_NAMESPACE,
+    MOST_WAITING,
+    DenialLine,
+    DenialQueue,
+    WaitingDenials,
+)
 from bailiwick_webhook.history.ports import DeniedCall
 from bailiwick_webhook.metrics.table import HistoryDenials
 from support.histories import history, need
@@ -69,19 +76,121 @@ async def test_each_write_has_a_line_with_the_numbers_after_it(replica: Counting
     ]
 
 
-async def test_a_flood_takes_a_bounded_room_and_leaves_some_to_others(
+async def test_a_flood_of_keys_takes_a_bounded_room_and_leaves_some_to_others(
     replica: CountingReplica, api: KeptObjects
 ) -> None:
-    for _ in range(denials.MOST_OF_NAMESPACE + 10):
-        replica.keeper.count_denied(denied())
+    for number in range(MOST_OF_NAMESPACE + 10):
+        replica.keeper.count_denied(denied(named(number)))
     replica.keeper.count_denied(denied(namespace="other"))
     assert told(replica) == (0, 10)
     await asyncio.sleep(1)
-    assert total(api) == denials.MOST_OF_NAMESPACE + 1
-    for number in range(10):
-        for _ in range(denials.MOST_OF_NAMESPACE):
-            replica.keeper.count_denied(denied(namespace=f"n{number}"))
-    assert told(replica)[1] == 10 + 10 * denials.MOST_OF_NAMESPACE - denials.MOST_WAITING
+    assert ("other", need(STRAYS).name) in api.objects
+
+
+async def test_calls_of_a_key_that_waits_need_no_room(replica: CountingReplica, api: KeptObjects) -> None:
+    for _ in range(2 * MOST_WAITING):
+        replica.keeper.count_denied(denied())
+    await asyncio.sleep(1)
+    assert total(api) == 2 * MOST_WAITING
+    assert told(replica) == (2 * MOST_WAITING, 0)
+
+
+async def test_where_all_is_full_the_namespace_with_the_most_makes_room(
+    replica: CountingReplica, api: KeptObjects
+) -> None:
+    for namespace in range(10):
+        for number in range(MOST_OF_NAMESPACE):
+            replica.keeper.count_denied(denied(named(number), namespace=f"n{namespace}"))
+    assert told(replica)[1] == 10 * MOST_OF_NAMESPACE - MOST_WAITING
+    replica.keeper.count_denied(denied(namespace="small"))
+    await asyncio.sleep(1)
+    assert ("small", need(STRAYS).name) in api.objects
+
+
+@pytest.mark.parametrize("unseen", [0, 1, MOST_OF_NAMESPACE])
+async def test_a_key_that_is_there_takes_the_room_of_one_that_may_not_be(
+    replica: CountingReplica, api: KeptObjects, unseen: int
+) -> None:
+    there = MOST_OF_NAMESPACE - unseen + 1
+    for number in range(there):
+        replica.keeper.count_denied(denied(named(number)))
+    await asyncio.sleep(60)
+    assert len(api.objects) == min(there, MOST_OF_NAMESPACE)
+    dropped = told(replica)[1]
+    for number in range(1_000, 1_000 + unseen):
+        replica.keeper.count_denied(denied(named(number)))
+    for number in range(min(there, MOST_OF_NAMESPACE)):
+        replica.keeper.count_denied(denied(named(number)))
+    assert told(replica)[1] - dropped == (1 if unseen else 0)
+    await asyncio.sleep(60)
+    assert total(api) == 2 * min(there, MOST_OF_NAMESPACE) + max(0, unseen - 1)
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "ends"),
+    [
+        ("POST", 403, True),
+        ("POST", 404, True),
+        ("POST", 409, False),
+        ("PUT", 403, True),
+        ("PUT", 404, False),
+        ("PUT", 409, False),
+        ("GET", 403, True),
+    ],
+)
+async def test_what_the_api_server_refuses_is_dropped_and_what_may_be_written_later_waits(
+    replica: CountingReplica, api: KeptObjects, method: str, status: int, ends: bool
+) -> None:
+    if method == "PUT":
+        replica.keeper.count_denied(denied())
+        await asyncio.sleep(2)
+    before, api.requests[:] = total(api), []
+    stored = dict(api.objects)
+
+    def refused(asked: str, answer: ApiResponse) -> ApiResponse:
+        if asked == method:
+            # It was not written.
+            api.objects.clear()
+            api.objects.update(stored)
+        return ApiResponse(status, {"message": "no"}) if asked == method else answer
+
+    api.changing = refused
+    for _ in range(3):
+        replica.keeper.count_denied(denied())
+    await asyncio.sleep(10)
+    assert told(replica)[1] == (3 if ends else 0)
+    if ends:
+        assert api.count(method) == 1
+    api.changing = lambda _, answer: answer
+    await asyncio.sleep(5)
+    assert total(api) == before + (0 if ends else 3)
+
+
+async def test_what_cannot_be_read_back_is_dropped(replica: CountingReplica, api: KeptObjects) -> None:
+    replica.keeper.count_denied(denied())
+    await asyncio.sleep(2)
+    key = ("crm", need(STRAYS).name)
+    api.objects[key]["spec"]["recent"] = 7
+    replica.store.held.drop(key)
+    replica.keeper.count_denied(denied())
+    await asyncio.sleep(2)
+    assert told(replica) == (1, 1)
+
+
+async def test_what_no_policy_counts_any_more_is_left_out_of_what_waits(
+    replica: CountingReplica, api: KeptObjects
+) -> None:
+    def away(_: str) -> None:
+        lost()
+
+    api.before = away
+    marks = history("marks")
+    replica.keeper.count_denied(denied(need(STRAYS)))
+    replica.keeper.count_denied(DeniedCall("crm", "crm-api", HistoryNeeds((need(marks),)), (marks,)))
+    api.before = lambda _: None
+    await asyncio.sleep(3)
+    (stored,) = api.objects.values()
+    assert parse_state(stored["spec"]).lines.keys() == {marks.digest}  # type: ignore[union-attr]
 
 
 async def test_what_could_not_be_written_is_written_later(replica: CountingReplica, api: KeptObjects) -> None:
@@ -120,6 +229,27 @@ async def test_no_namespace_waits_for_one_whose_objects_are_slow(replica: Counti
     assert ("small", need(STRAYS).name) in api.objects
 
 
+async def test_a_key_that_is_there_waits_for_none_that_may_not_be(replica: CountingReplica, api: KeptObjects) -> None:
+    replica.keeper.count_denied(denied())
+    await asyncio.sleep(2)
+    api.seconds = 2.0
+    for number in range(1, 41):
+        replica.keeper.count_denied(denied(named(number)))
+    await asyncio.sleep(0.5)
+    replica.keeper.count_denied(denied())
+    await asyncio.sleep(api.seconds + 0.2)
+    assert [parse_state(stored["spec"]).seq for stored in api.objects.values()] == [2]  # type: ignore[union-attr]
+
+
+def test_each_line_has_every_third_turn_while_all_wait() -> None:
+    queue = DenialQueue()
+    for line in DenialLine:
+        for number in range(4):
+            queue.add(("crm", f"{line.name} {number}"), WaitingDenials.of_one("crm-api", named(1), (STRAYS,)), line)
+    taken = [queue.take("crm", 0.0, list(DenialLine), lambda: True) for _ in range(12)]
+    assert [one and one[1] for one in taken] == [f"{line.name} {number}" for number in range(4) for line in DenialLine]
+
+
 async def test_what_waits_is_written_on_a_clean_stop(replica: CountingReplica, api: KeptObjects) -> None:
     replica.keeper.count_denied(denied())
     await asyncio.sleep(0.5)
@@ -148,4 +278,4 @@ async def test_new_keys_of_denied_calls_leave_half_of_the_ration_to_others(
         refused += not (await replica.reserve(number, None, own)).stands
         await asyncio.sleep(0.09)
     assert refused == 0
-    assert replica.tally.denied[HistoryDenials.COUNTED] > 500
+    assert replica.tally.denied[HistoryDenials.COUNTED] >= 500

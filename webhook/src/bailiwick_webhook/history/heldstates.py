@@ -108,6 +108,13 @@ class HeldStates:
         """Return the state that was seen last, if it is still kept."""
         return self._held.get(key)
 
+    def is_there(self, key: HistoryKey) -> bool | None:
+        """Tell whether there is an object, as it was seen last; None: it was not seen, or that is forgotten."""
+        held = self._held.get(key)
+        if held is not None:
+            return held.version is not None
+        return True if key in self._seen else None
+
     def put(self, key: HistoryKey, held: HeldState) -> None:
         """Keep a state, as the one that is the last to go."""
         self.drop(key)

@@ -61,7 +61,7 @@ class HistoryReservations:
         self._commits = commits
         self._record = record
         self._settler = OutcomeSettler(commits)
-        self._denials = DenialCounter(commits, store.rations, store.tally, record)
+        self._denials = DenialCounter(commits, store, record)
         self._releasing: set[asyncio.Task[None]] = set()
 
     async def reserve(self, request: CountingRequest) -> Reservation:

@@ -170,7 +170,8 @@ class ObjectStore:
             return HistoryCause.API_SERVER
         took = self.clock() - began
         self.tally.took(took)
-        if answer.conflict or answer.missing:
+        # Where nothing was to be replaced, it is the namespace that is gone, or the kind.
+        if answer.conflict or (answer.missing and held.version is not None):
             self.tally.commits[HistoryCommit.CONFLICT] += 1
             return None
         metadata = answer.body.get("metadata") or {}

@@ -227,8 +227,8 @@ HISTORY_CALLS: Final = Metric(
 HISTORY_DENIED: Final = Metric(
     "bailiwick_history_denied_calls_total",
     "counter",
-    "Denied calls that a history counts. counted: they stand in the object; dropped: too many waited to be counted, or"
-    " the process ended first.",
+    "Denied calls that a history counts. counted: they stand in the object; dropped: too many keys waited to be"
+    " counted, the API server refused the object or it cannot be read, or the process ended first.",
     (("outcome", tuple(HistoryDenials)),),
 )
 HISTORY_OUTCOMES: Final = Metric(
