@@ -16,7 +16,7 @@ import structlog
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.kube import HISTORIES_PATH, Object, OperatorClient, RefusedError
 from bailiwick_operator.loop.clock import Clock
-from bailiwick_operator.reconcile.historyretention import keep_until
+from bailiwick_operator.reconcile.historyretention import NamespaceTurns, keep_until
 
 _LOG: Final = structlog.get_logger(__name__)
 INTERVAL: Final = 600.0
@@ -92,11 +92,11 @@ class HistorySweeper:
         return problem is None and len(ended) == MOST
 
     async def _ended(self) -> tuple[list[Object], bool]:
-        """Return the metadata of histories that have ended, at most `MOST`.
+        """Return the metadata of histories that have ended, at most `MOST`, in turn by namespace.
 
         Also whether more of them have by the API server's time alone, with which ours does not agree.
         """
-        ended: list[Object] = []
+        turns: NamespaceTurns[Object] = NamespaceTurns(MOST)
         objects = undated = 0
         doubted = False
         async for page in self._kube.metadata_pages(HISTORIES_PATH):
@@ -114,10 +114,10 @@ class HistorySweeper:
                     continue
                 elif surely is None:
                     doubted = True
-                elif end <= surely and len(ended) < MOST:
-                    ended.append(item["metadata"])
+                elif end <= surely:
+                    turns.add(item["metadata"]["namespace"], item["metadata"])
         self.objects, self.undated = objects, undated
-        return ended, doubted
+        return turns.taken(), doubted
 
     async def _delete(self, metadata: Object) -> str | None:
         """Delete one; return what is wrong where that is refused."""

@@ -230,6 +230,17 @@ async def test_where_more_ended_than_a_round_deletes_the_next_round_follows_at_o
     assert server.stored == {}
 
 
+async def test_no_namespace_waits_until_another_has_no_more(server: Server) -> None:
+    for number in range(MOST + 1):
+        server.store(f"h-{number}", hour(-1))
+    for number in range(10):
+        server.store(f"z-{number}", hour(-1))
+        server.stored[f"z-{number}"]["metadata"]["namespace"] = "zoo"
+    await server.sweeper.round()
+    assert len(server.deletions) == MOST
+    assert not [name for name in server.stored if name.startswith("z-")]
+
+
 class EnoughError(Exception):
     """Ends what runs for ever."""
 
