@@ -1,6 +1,7 @@
 """The two reviews of the API server, each by its own contract: what is asked, and what each outcome is answered by."""
 
 import asyncio
+import copy
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport.server import serve
 from support.objects import Object, gated_rule, rule
 from support.pdp.alone import Alone, KeptRecords, NamedTokens
+from support.revocations import in_force, revocation
 
 SERVER: Final = "system:serviceaccount:kube-system:apiserver"
 STRANGER: Final = "system:serviceaccount:shop:stranger"
@@ -395,6 +397,16 @@ def broken() -> Object:
     return made
 
 
+def by_entity(made: Object) -> Object:
+    """Return a policy with the same subjects, each service account of which is named as the enforcer calls it."""
+    made = copy.deepcopy(made)
+    for subject in made["spec"]["subjects"]:
+        if (account := subject.pop("serviceAccount", None)) is not None:
+            username = f"system:serviceaccount:{account['namespace']}:{account['name']}"
+            subject["entity"] = {"type": "serviceAccount", "ids": [username]}
+    return made
+
+
 def unsettled() -> Object:
     """Return a policy whose endpoint denies everybody."""
     made = protecting()
@@ -420,6 +432,8 @@ def unreadable() -> Object:
     ("policies", "user", "denied"),
     [
         ([protecting(), broken()], "system:serviceaccount:shop:other", "policy_invalid"),
+        ([protecting(), by_entity(broken())], "system:serviceaccount:shop:other", "policy_invalid"),
+        ([by_entity(protecting())], NAMED, "no_rule"),
         ([protecting(), broken()], "system:serviceaccount:shop:third", None),
         ([protecting()], "system:serviceaccount:shop:other", None),
         ([unsettled()], "system:serviceaccount:shop:other", None),
@@ -435,6 +449,22 @@ async def test_a_part_of_the_cluster_is_left_to_rbac_unless_a_policy_could_speak
     policies: list[Object], user: str, denied: str | None
 ) -> None:
     async with asked(Alone(policies), "/authorize") as post:
+        _, body = await post(access("get", "secrets", name="shut", user=user))
+    assert reason(body["status"]) == denied
+
+
+@pytest.mark.parametrize(
+    ("user", "denied"),
+    [
+        ("system:serviceaccount:shop:other", "identity_revoked"),
+        ("system:serviceaccount:shop:third", None),
+        ("system:kube-scheduler", None),
+    ],
+)
+async def test_a_part_of_the_cluster_that_is_taken_back_is_denied(user: str, denied: str | None) -> None:
+    alone = Alone([protecting()])
+    alone.store.revocations = in_force(revocation(sub="system:serviceaccount:shop:other"))
+    async with asked(alone, "/authorize") as post:
         _, body = await post(access("get", "secrets", name="shut", user=user))
     assert reason(body["status"]) == denied
 

@@ -1,14 +1,16 @@
 """Names of the API server's calls under which nothing is asked about, because the same thing has another name too.
 
-Standing: below `checks`, which warns of rules that name one; the decision point's adapters resolve calls by the same
+Standing: below `checks`, which warns of policies that name one; the decision point's adapters resolve calls by the same
 constants. Holds: pure. Only policies of the endpoint for calls of the API server are looked at.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from bailiwick_api.kinds.endpointpolicy import EndpointPolicySpec, Rule
+from bailiwick_api.kinds.endpointpolicy import EndpointPolicySpec, Rule, Subject
 from bailiwick_api.kinds.matches import ResourceMatch
+from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_engine.keys import USER
 from bailiwick_engine.problem import Problem
 
 ENDPOINT: Final = "kubernetes"
@@ -21,12 +23,29 @@ PROXIED: Final = frozenset({"pods/proxy", "services/proxy", "nodes/proxy"})
 
 
 def warnings(spec: EndpointPolicySpec) -> list[Problem]:
-    """Return the names in rules that no call of the API server is ever asked about by."""
+    """Return the names of subjects and in rules that no call of the API server is ever asked about by."""
     if spec.endpoint != ENDPOINT:
         return []
+    return [*_unmet(spec.subjects), *_unasked_names(spec.rules)]
+
+
+def _unmet(subjects: Iterable[Subject]) -> Iterator[Problem]:
+    for index, subject in enumerate(subjects):
+        if subject.entity is None or subject.entity.type != USER:
+            continue
+        for name in subject.entity.ids:
+            if name.startswith(SERVICE_ACCOUNT_PREFIX):
+                message = (
+                    f"the id {name} of subject {subject.name} never matches, since a service account is no user: name"
+                    " it by serviceAccount"
+                )
+                yield Problem(f"spec.subjects[{index}].entity.ids", message)
+
+
+def _unasked_names(rules: Iterable[Rule]) -> list[Problem]:
     return [
         Problem(f"spec.rules[{index}].resources[{number}].{member}", message)
-        for index, rule in enumerate(spec.rules)
+        for index, rule in enumerate(rules)
         for number, entry in enumerate(rule.resources)
         for member, message in _unasked(rule, entry)
     ]

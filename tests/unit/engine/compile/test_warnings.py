@@ -200,6 +200,27 @@ class TestANameOfTheApiServerThatIsNeverAskedAbout:
         assert "rule no (Deny) never matches" in found
         assert instead in found
 
+    def subjected(self, kind: str, name: str, endpoint: str = "kubernetes") -> list[str]:
+        named = {"name": "ci", "entity": {"type": kind, "ids": ["dave", name]}}
+        return warnings(rule(subjects=["ci"]), subjects=[named], endpoint=endpoint)
+
+    def test_is_told_of_where_a_service_account_is_named_as_a_user(self) -> None:
+        (found,) = self.subjected("user", "system:serviceaccount:shop:ci")
+        assert found.startswith("spec.subjects[0].entity.ids: ")
+        assert "system:serviceaccount:shop:ci of subject ci never matches" in found
+        assert "by serviceAccount" in found
+
+    @pytest.mark.parametrize(
+        ("kind", "name", "endpoint"),
+        [
+            ("user", "system:serviceaccount:shop:ci", "crm-api"),
+            ("serviceAccount", "system:serviceaccount:shop:ci", "kubernetes"),
+            ("user", "system:kube-scheduler", "kubernetes"),
+        ],
+    )
+    def test_is_no_matter_where_a_subject_can_match(self, kind: str, name: str, endpoint: str) -> None:
+        assert self.subjected(kind, name, endpoint) == []
+
     def test_is_no_matter_elsewhere(self) -> None:
         assert self.warned("bindings", endpoint="crm-api") == []
         assert self.warned("services/proxy", "web") == []

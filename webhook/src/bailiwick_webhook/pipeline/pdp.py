@@ -370,7 +370,7 @@ class Pdp:
         return found is not None and username in found.enforcers
 
     def is_taken_back(self, username: str) -> bool:
-        """Tell whether a caller is taken back, so that it gets nothing but denials."""
+        """Tell whether an account is taken back, so that it gets nothing but denials."""
         revocations = self._store.revocations
         return bool(revocations) and revocations.of_name(CLUSTER, username) is not None
 

@@ -106,7 +106,7 @@ class AuthorizeHandler:
             if call is None or names.spared(call):
                 return None
             snapshot = authenticator.pdp.snapshot
-            if not names.protected(snapshot, call.namespace) or _no_concern(snapshot, names, call):
+            if not names.protected(snapshot, call.namespace) or self._is_no_concern(snapshot, call):
                 return None
             of = names.of(call.namespace)
             caller = await authenticator.caller(request, of, slot)
@@ -126,6 +126,21 @@ class AuthorizeHandler:
                 # It was asked about `*`, and not about one of the objects.
                 return _Denial(Reason.CONDITION_ERROR.value, _NAME_EACH)
             return await self._judged_each(call, asked)
+
+    def _is_no_concern(self, snapshot: Snapshot, call: ReviewedCall) -> bool:
+        """Tell whether somebody is a part of the cluster that nothing names: to lock it out would break the cluster."""
+        username = call.user.username
+        if not is_reserved(username) or username == _ANONYMOUS:
+            return False
+        if not username.startswith(SERVICE_ACCOUNT_PREFIX):
+            return True
+        endpoint = snapshot.endpoints.get(self._namespaces.of(call.namespace))
+        if endpoint is None or endpoint.denied_whole is not None:
+            return False
+        # By each key that the decision would look for, since a policy may name the account by any of them.
+        named = keys.of_asserted(keys.SERVICE_ACCOUNT, username)
+        by_policy = not (named.isdisjoint(endpoint.named_subjects) and endpoint.broken.keys().isdisjoint(named))
+        return not by_policy and not self._authenticator.pdp.is_taken_back(username)
 
     async def _judged_each(self, call: ReviewedCall, asked: EvaluationRequest) -> _Denial | None:
         """Judge each object of a collection that a rule names: the API server would not ask about one of them."""
@@ -168,20 +183,6 @@ def _call(review: Mapping[str, Any]) -> tuple[ReviewedCall | None, bool]:
     user = k8sreview.user_of(spec, "user", "spec")
     target = k8snames.resolved(action, group, plural, subresource, name)
     return ReviewedCall(user, target, namespace, group), not name and verb in _OF_COLLECTIONS
-
-
-def _no_concern(snapshot: Snapshot, names: ProtectedNamespaces, call: ReviewedCall) -> bool:
-    """Tell whether somebody is a part of the cluster that no policy names: to lock it out would break the cluster."""
-    username = call.user.username
-    if not is_reserved(username) or username == _ANONYMOUS:
-        return False
-    if not username.startswith(SERVICE_ACCOUNT_PREFIX):
-        return True
-    endpoint = snapshot.endpoints.get(names.of(call.namespace))
-    if endpoint is None or endpoint.denied_whole is not None:
-        return False
-    key = keys.service_account(username)
-    return key not in endpoint.named_subjects and key not in endpoint.broken
 
 
 def _judged(call: ReviewedCall, verdict: Verdict, stranger: str) -> _Denial | None:
