@@ -161,9 +161,10 @@ class WatchedCollection:
 class World:
     """What the API server holds, and the store that hears of it."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, step: float = 0.001) -> None:
         self.count = 0
-        ticks = itertools.count()
+        self.now = 0.0
+        self._step = step
         # Each step takes a millisecond, so that much happens in the middle of another's work.
         self.objects, self.data = WatchedCollection(), WatchedCollection()
         self.policies = PolicyController(
@@ -171,10 +172,14 @@ class World:
             read=self.objects.read,
             read_data=self.data.read,
             version=lambda: f"{self.count}",
-            clock=lambda: next(ticks) / 1000,
+            clock=self._clock,
         )
         self.objects.sink, self.data.sink = self.policies, self.policies.data
         self._compiled: dict[tuple[str, int], Policy] = {}
+
+    def _clock(self) -> float:
+        self.now += self._step
+        return self.now
 
     def write(self, key: Key, kind: int | None) -> None:
         self.count += 1

@@ -35,7 +35,7 @@ def test_in_the_end_it_serves_what_is_there(
 
 async def _to_the_end(budget: Budget, first: tuple[list[Any], list[Any]], played: list[tuple[str, Any]]) -> None:
     world = World(budget)
-    task = await _played(world, first, played)
+    task = await played_out(world, first, played)
     objects, there, known = world.objects.there, world.data.there, world.policies
     judge = world.ledger()
     found, wanted = known.snapshot, world.expected(judge, objects, there)
@@ -83,7 +83,7 @@ def test_what_is_not_as_it_was_heard_waits(
 async def _always(budget: Budget, first: tuple[list[Any], list[Any]], played: list[tuple[str, Any]]) -> None:
     world = World(budget)
     looking = asyncio.create_task(Looker(world).run())
-    task = await _played(world, first, played)
+    task = await played_out(world, first, played)
     task.cancel()
     if looking.done():
         looking.result()
@@ -130,7 +130,7 @@ class Looker:
         ]
 
 
-async def _played(
+async def played_out(
     world: World, first: tuple[list[Any], list[Any]], played: list[tuple[str, Any]]
 ) -> "asyncio.Task[None]":
     task = asyncio.create_task(world.policies.run())

@@ -21,7 +21,6 @@ from bailiwick_engine.historynumbers import UNREAD, HistoryReadings
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasonrow import NextAction
 from bailiwick_engine.reasons import Reason
-from bailiwick_policystore.changes import OUTDATED_SECONDS
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.history.handles import EntryHandle
 from bailiwick_webhook.history.ports import Reservation
@@ -75,7 +74,7 @@ class DecisionInputs(msgspec.Struct, frozen=True, gc=False):
         if freshness is _FRESH and not asked.live_identity:
             # An identity from before an outage decides, but never uses a grant.
             freshness = Freshness.STALE
-        outdated = bool(seen.waiting) and self.is_outdated(asked.call.namespace, asked.call.endpoint)
+        outdated = bool(seen.waiting) and seen.is_outdated(asked.call.namespace, asked.call.endpoint)
         return Circumstances(
             now=self.now,
             freshness=freshness,
@@ -88,11 +87,6 @@ class DecisionInputs(msgspec.Struct, frozen=True, gc=False):
             reviewers=seen.reviewers,
             earliest=self.earliest,
         )
-
-    def is_outdated(self, namespace: str, endpoint: str) -> bool:
-        """Tell whether a change of an endpoint's policies waits for too long to be compiled."""
-        pending = self.seen.pending(namespace, endpoint)
-        return pending is not None and pending > OUTDATED_SECONDS
 
 
 class EvaluatedCall(msgspec.Struct, frozen=True, gc=False):

@@ -56,7 +56,7 @@ from bailiwick_webhook.record.evidence import AttributesRead
 from bailiwick_webhook.record.line import RecordLines
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
 from bailiwick_webhook.steps import Need, Step, resolve
-from bailiwick_webhook.store.view import View
+from bailiwick_webhook.store.view import View, doubt
 
 __all__ = ["Decision", "Pdp"]
 
@@ -90,6 +90,7 @@ class Pdp:
     ) -> None:
         self._observe = observe
         self._store = store
+        self.doubt = partial(doubt, store)
         self._now = now
         self._opener = opener
         self._asking = ApprovalRequester(opener)

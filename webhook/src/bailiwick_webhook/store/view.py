@@ -15,9 +15,10 @@ from bailiwick_engine.budget.ledger import BudgetLedger
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.reasons import Reason
 from bailiwick_engine.revocations import NONE as NO_REVOCATIONS, Revocations
 from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS, ReviewerTrust
-from bailiwick_policystore.changes import ChangeAges
+from bailiwick_policystore.changes import OUTDATED_SECONDS, ChangeAges
 from bailiwick_webhook.signing.keyring import Keyring
 
 NOTHING_WAITS: Final = ChangeAges()
@@ -42,6 +43,11 @@ class StoreState(msgspec.Struct, frozen=True, gc=False):
         # Almost always nothing waits anywhere, and this is on every decision's way.
         since = self.waiting.since(namespace, endpoint) if self.waiting else None
         return None if since is None else self.moment - since
+
+    def is_outdated(self, namespace: str, endpoint: str) -> bool:
+        """Tell whether a change of an endpoint's policies waits for too long to be compiled."""
+        pending = self.pending(namespace, endpoint)
+        return pending is not None and pending > OUTDATED_SECONDS
 
 
 class View(Protocol):
@@ -113,6 +119,21 @@ class View(Protocol):
 
     async def run(self) -> None:
         """Keep it up to date, for ever."""
+
+
+def doubt(view: View, namespace: str, endpoint: str) -> Reason | None:
+    """Return why a policy may speak of an endpoint or a party, though none in force does; None: none does.
+
+    A view that is too old, or not there yet, knows nothing. It says so of every namespace, as a process denies that
+    does not answer. A change of this endpoint counts from when no decision relies on what was before it.
+    """
+    if not namespace:
+        # No policy is outside of namespaces.
+        return None
+    state = view.glance()
+    if state.freshness is Freshness.DEAD or view.snapshot is None:
+        return Reason.STORE_STALE
+    return Reason.POLICY_OUTDATED if state.is_outdated(namespace, endpoint) else None
 
 
 def freshness(age: float, max_staleness: float, hard_staleness: float) -> Freshness:

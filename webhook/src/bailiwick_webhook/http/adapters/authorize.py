@@ -20,7 +20,7 @@ from bailiwick_engine.call import Action, Party
 from bailiwick_engine.decision.collections import named_objects, reads_id
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_engine.reasons import Reason
+from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.adapters import k8snames, k8sreview
 from bailiwick_webhook.http.adapters.k8sreview import ProtectedNamespaces, ReviewedCall, member, text
@@ -103,12 +103,12 @@ class AuthorizeHandler:
             parse = partial(parse_object, raw)
             large = len(raw) >= LARGE
             call, collective = _call(await authenticator.pdp.offload.run(known.account.username, parse, large=large))
-            if call is None or names.spared(call):
+            if call is None or names.spared(call) or _is_component(call.user.username):
                 return None
-            snapshot = authenticator.pdp.snapshot
-            if not names.protected(snapshot, call.namespace) or self._is_no_concern(snapshot, call):
-                return None
-            of = names.of(call.namespace)
+            snapshot, of = authenticator.pdp.snapshot, names.of(call.namespace)
+            if not names.protected(snapshot, call.namespace) or self._is_unnamed(snapshot, call):
+                doubt = authenticator.pdp.doubt(*of)
+                return None if doubt is None else _Denial(doubt.value, EXPLAINED[doubt].sentence)
             caller = await authenticator.caller(request, of, slot)
             authenticator.pay(of, slot.sender)
             subject = ClaimedSubject("", "", None, None, None)
@@ -127,13 +127,11 @@ class AuthorizeHandler:
                 return _Denial(Reason.CONDITION_ERROR.value, _NAME_EACH)
             return await self._judged_each(call, asked)
 
-    def _is_no_concern(self, snapshot: Snapshot, call: ReviewedCall) -> bool:
-        """Tell whether somebody is a part of the cluster that nothing names: to lock it out would break the cluster."""
+    def _is_unnamed(self, snapshot: Snapshot, call: ReviewedCall) -> bool:
+        """Tell whether it is a service account that nothing names: to lock it out would break the cluster."""
         username = call.user.username
-        if not is_reserved(username) or username == _ANONYMOUS:
-            return False
         if not username.startswith(SERVICE_ACCOUNT_PREFIX):
-            return True
+            return False
         endpoint = snapshot.endpoints.get(self._namespaces.of(call.namespace))
         if endpoint is None or endpoint.denied_whole is not None:
             return False
@@ -183,6 +181,11 @@ def _call(review: Mapping[str, Any]) -> tuple[ReviewedCall | None, bool]:
     user = k8sreview.user_of(spec, "user", "spec")
     target = k8snames.resolved(action, group, plural, subresource, name)
     return ReviewedCall(user, target, namespace, group), not name and verb in _OF_COLLECTIONS
+
+
+def _is_component(username: str) -> bool:
+    """Tell whether somebody is a part of the cluster other than a service account: none is ever locked out."""
+    return is_reserved(username) and username != _ANONYMOUS and not username.startswith(SERVICE_ACCOUNT_PREFIX)
 
 
 def _judged(call: ReviewedCall, verdict: Verdict, stranger: str) -> _Denial | None:

@@ -5,7 +5,7 @@ Contract: `CREATE`, `UPDATE`, `DELETE` and `CONNECT` become `create`, `update`, 
 others get the same answer to every review; every review that can be read is answered 200, so that a registration
 that says Ignore lets nothing of a protected namespace through for a failure of ours; no object is built before it is
 known that an enforcer asks about it; a dry run uses and opens nothing; what is ours, and a namespace without the
-endpoint, is let through.
+endpoint, is let through, unless a policy may have come that is not in force.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from bailiwick_engine.approval.binding import ARGS, ARGS_DIGEST
 from bailiwick_engine.call import Action
 from bailiwick_engine.canonicaljson import NotCanonicalError, sha256
 from bailiwick_engine.decision.verdict import Outcome, Verdict
-from bailiwick_engine.reasons import Reason
+from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_process.ijson import strict
 from bailiwick_process.ijson.strict import JsonError
 from bailiwick_webhook.evaluation import EvaluationRequest
@@ -113,9 +113,12 @@ class EnforceHandler:
     async def _answered(self, request: web.Request, slot: RequestSlot, raw: bytes, said: Mapping[str, Any]) -> _Answer:
         call = _call(said)
         authenticator, names = self._authenticator, self._namespaces
-        if names.spared(call) or not names.protected(authenticator.pdp.snapshot, call.namespace):
+        if names.spared(call):
             return _Answer(None)
         of = names.of(call.namespace)
+        if not names.protected(authenticator.pdp.snapshot, call.namespace):
+            doubt = authenticator.pdp.doubt(*of)
+            return _Answer(None) if doubt is None else _doubted(doubt)
         caller = await authenticator.caller(request, of, slot)
         authenticator.pay(of, slot.sender)
         large = len(raw) >= LARGE
@@ -220,6 +223,11 @@ def _decided(call: ReviewedCall, asked: EvaluationRequest, decision: Decision) -
         message += f" Approval: {asked.call.namespace}/{pending.id.partition('.')[0]}."
     retry = messages.RETRY_AFTER if pending is not None or decision.next_action == "retry" else None
     return _Answer(verdict.reason.value, message, decision.evaluation_id, retry)
+
+
+def _doubted(doubt: Reason) -> _Answer:
+    """Return what is answered while it is not known whether the namespace is protected."""
+    return _Answer(doubt.value, EXPLAINED[doubt].sentence, retry=messages.RETRY_AFTER)
 
 
 def _tried(call: ReviewedCall, verdict: Verdict, authenticator: RequestAuthenticator) -> _Answer:
