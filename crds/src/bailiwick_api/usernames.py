@@ -15,7 +15,7 @@ _BRACES: Final = re.compile(r"[{}]")
 _SYSTEM: Final = "system:"
 NAME_CLAIM: Final = "sub"
 """The claim that names a person in policies and grants, unless the issuer's entry has another."""
-_LONGEST: Final = 512
+LONGEST_USERNAME: Final = 512
 _AT: Final = "@"
 """What a name has that is an email address, or holds one, as usernames at the API server do."""
 
@@ -84,7 +84,7 @@ class UsernameTemplate:
     def fill(self, claims: Mapping[str, str]) -> str | None:
         """Return the username of the person with these claims at the API server; None if it takes others to know."""
         username = None if self.template is None else fill_template(self.template, claims)
-        return username if username is not None and len(username) <= _LONGEST else None
+        return username if username is not None and len(username) <= LONGEST_USERNAME else None
 
     def reads(self, claim: str) -> bool:
         """Tell whether the username depends on this claim."""

@@ -334,6 +334,7 @@ async def test_of_a_collection_some_hundred_names_are_judged_and_more_are_denied
         (access("get", "x" * 253), SERVER, {}, "no_rule"),
         (access("get", "secrets", name=7), SERVER, {}, "bad_request"),
         ({**access(), "spec": {**access()["spec"], "groups": "ops"}}, SERVER, {}, "bad_request"),
+        ({**access(), "spec": {**access()["spec"], "groups": False}}, SERVER, {}, "bad_request"),
         ({**access(), "spec": {**access()["spec"], "groups": ["ops", 1]}}, SERVER, {}, "bad_request"),
         ({**access(), "spec": {**access()["spec"], "groups": {"ops": 1}}}, SERVER, {}, "bad_request"),
         (access(user=""), SERVER, {}, "bad_request"),
@@ -590,6 +591,7 @@ CLUTTER: Final = {
         (admitting("CONNECT", "pods", subResource="portforward", object={"apiVersion": "v1", "ports": [80]}), None),
         (admitting("UPDATE", "statefulsets"), None),
         (admitting(userInfo=None), "bad_request"),
+        (admitting(userInfo=None, namespace="other"), None),
         (admitting(resource=""), "bad_request"),
     ],
     ids=str,
@@ -599,6 +601,40 @@ async def test_an_admission_review_is_decided_as_an_action_on_a_resource(review:
     async with asked(Alone(policies), "/admission/enforce") as post:
         code, body = await post(review)
     assert (code, outcome(body)) == (200, denied)
+
+
+@pytest.mark.parametrize(
+    ("info", "denied"),
+    [
+        ({"username": "eve", "groups": ["g" * 60] * 2_400}, "bad_request"),
+        ({"username": "eve", "groups": False}, "bad_request"),
+        ({"username": "dave", "groups": None}, None),
+        # As long as a name of the API server can be, and longer than any that a policy can name.
+        ({"username": "x" * 512}, "identity_invalid"),
+        ({"username": "x" * 513}, "bad_request"),
+        ({"username": "x" * 5_000}, "bad_request"),
+        ({"username": "dave", "uid": "u" * 512}, None),
+        ({"username": "dave", "uid": "u" * 513}, "bad_request"),
+    ],
+    ids=range(8),
+)
+async def test_who_calls_is_looked_at_only_where_a_policy_speaks(info: Object, denied: str | None) -> None:
+    async with asked(Alone([protecting()]), "/admission/enforce") as post:
+        _, body = await post(admitting(userInfo=info))
+        assert outcome(body) == denied
+        _, body = await post(admitting(userInfo=info, namespace="other"))
+        assert outcome(body) is None
+
+
+@pytest.mark.parametrize(
+    ("length", "denied"), [(512, "identity_invalid"), (513, "bad_request"), (5_000, "bad_request")]
+)
+async def test_before_rbac_who_calls_is_looked_at_only_where_a_policy_speaks(length: int, denied: str) -> None:
+    async with asked(Alone([protecting()]), "/authorize") as post:
+        _, body = await post(access("get", "secrets", user="x" * length))
+        assert reason(body["status"]) == denied
+        _, body = await post(access("get", "secrets", user="x" * length, namespace="other"))
+        assert reason(body["status"]) is None
 
 
 @pytest.mark.parametrize(

@@ -102,18 +102,27 @@ class AuthorizeHandler:
                 raise bad_request(f"the body is larger than {_MAX_BYTES} bytes", "")
             parse = partial(parse_object, raw)
             large = len(raw) >= LARGE
-            call, collective = _call(await authenticator.pdp.offload.run(known.account.username, parse, large=large))
-            if call is None or names.spared(call) or _is_component(call.user.username):
+            review = await authenticator.pdp.offload.run(known.account.username, parse, large=large)
+            call, collective = _call(review)
+            if call is None or names.spared(call):
                 return None
             snapshot, of = authenticator.pdp.snapshot, names.of(call.namespace)
-            if not names.protected(snapshot, call.namespace) or self._is_unnamed(snapshot, call):
-                doubt = authenticator.pdp.doubt(*of)
+            protected = names.protected(snapshot, call.namespace)
+            doubt = None if protected else authenticator.pdp.doubt(*of)
+            if not (protected or doubt):
+                return None
+            user = k8sreview.user_of(member(review, "spec", ""), "user", "spec")
+            if names.is_ours(user) or _is_component(user.username):
+                return None
+            if protected and self._is_unnamed(snapshot, of, user.username):
+                protected, doubt = False, authenticator.pdp.doubt(*of)
+            if not protected:
                 return None if doubt is None else _Denial(doubt.value, EXPLAINED[doubt].sentence)
             caller = await authenticator.caller(request, of, slot)
             authenticator.pay(of, slot.sender)
             subject = ClaimedSubject("", "", None, None, None)
             parsed = Evaluation(subject, Action(call.target.action), call.resource, {}, None)
-            parties = vouched(call.user, authenticator.pdp.settings(of, caller.account))
+            parties = vouched(user, authenticator.pdp.settings(of, caller.account))
             verified = VerifiedParties.known(parsed.subject, parties)
             asked = await resolve(authenticator.call(of, caller, parsed, marks(request), verified=verified))
             if call.target.unclear is not None:
@@ -127,12 +136,11 @@ class AuthorizeHandler:
                 return _Denial(Reason.CONDITION_ERROR.value, _NAME_EACH)
             return await self._judged_each(call, asked)
 
-    def _is_unnamed(self, snapshot: Snapshot, call: ReviewedCall) -> bool:
+    def _is_unnamed(self, snapshot: Snapshot, of: Tenant, username: str) -> bool:
         """Tell whether it is a service account that nothing names: to lock it out would break the cluster."""
-        username = call.user.username
         if not username.startswith(SERVICE_ACCOUNT_PREFIX):
             return False
-        endpoint = snapshot.endpoints.get(self._namespaces.of(call.namespace))
+        endpoint = snapshot.endpoints.get(of)
         if endpoint is None or endpoint.denied_whole is not None:
             return False
         # By each key that the decision would look for, since a policy may name the account by any of them.
@@ -178,9 +186,8 @@ def _call(review: Mapping[str, Any]) -> tuple[ReviewedCall | None, bool]:
     action = _VERBS.get(verb, verb)
     if not group and plural in _CARRIERS and subresource in _CONNECTED:
         action = k8snames.CONNECT
-    user = k8sreview.user_of(spec, "user", "spec")
     target = k8snames.resolved(action, group, plural, subresource, name)
-    return ReviewedCall(user, target, namespace, group), not name and verb in _OF_COLLECTIONS
+    return ReviewedCall(target, namespace, group), not name and verb in _OF_COLLECTIONS
 
 
 def _is_component(username: str) -> bool:

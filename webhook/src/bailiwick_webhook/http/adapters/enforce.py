@@ -113,12 +113,16 @@ class EnforceHandler:
     async def _answered(self, request: web.Request, slot: RequestSlot, raw: bytes, said: Mapping[str, Any]) -> _Answer:
         call = _call(said)
         authenticator, names = self._authenticator, self._namespaces
-        if names.spared(call):
-            return _Answer(None)
         of = names.of(call.namespace)
-        if not names.protected(authenticator.pdp.snapshot, call.namespace):
-            doubt = authenticator.pdp.doubt(*of)
-            return _Answer(None) if doubt is None else _doubted(doubt)
+        protected = names.protected(authenticator.pdp.snapshot, call.namespace)
+        doubt = None if protected else authenticator.pdp.doubt(*of)
+        if names.spared(call) or not (protected or doubt):
+            return _Answer(None)
+        user = k8sreview.user_of(member(said, "userInfo", "request"), "username", "request.userInfo")
+        if names.is_ours(user):
+            return _Answer(None)
+        if doubt is not None:
+            return _doubted(doubt)
         caller = await authenticator.caller(request, of, slot)
         authenticator.pay(of, slot.sender)
         large = len(raw) >= LARGE
@@ -130,7 +134,7 @@ class EnforceHandler:
         subject = ClaimedSubject("", "", None, None, None)
         parsed = Evaluation(subject, Action(call.target.action), call.resource, content.context, None)
         marked = CorrelationIds(_request_id(said, content), None)
-        verified = VerifiedParties.known(parsed.subject, vouched(call.user, settings))
+        verified = VerifiedParties.known(parsed.subject, vouched(user, settings))
         asked = await resolve(authenticator.call(of, caller, parsed, marked, verified=verified, large=large))
         if call.target.unclear is not None:
             asked = replace(asked, call=replace(asked.call, refused=Reason.AMBIGUOUS_REQUEST))
@@ -154,7 +158,6 @@ def _call(said: Mapping[str, Any]) -> ReviewedCall:
     operation = _OPERATIONS.get(text(said, "operation", "request"))
     if operation is None or not plural:
         raise bad_request("must be CREATE, UPDATE, DELETE or CONNECT of a resource", "request.operation")
-    user = k8sreview.user_of(member(said, "userInfo", "request"), "username", "request.userInfo")
     subresource, told = text(said, "subResource", "request"), text(said, "name", "request")
     name, unclear = k8snames.identity(said, operation, told)
     namespace, elsewhere = k8snames.namespace_of(said, text(said, "namespace", "request"))
@@ -164,7 +167,7 @@ def _call(said: Mapping[str, Any]) -> ReviewedCall:
     unclear = unclear or target.unclear or elsewhere
     if said.get("dryRun") is True:
         unclear = unclear or k8snames.dry_run_problem(target)
-    return ReviewedCall(user, target._replace(unclear=unclear), namespace, group)
+    return ReviewedCall(target._replace(unclear=unclear), namespace, group)
 
 
 class _Content(NamedTuple):

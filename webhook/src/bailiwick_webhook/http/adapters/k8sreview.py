@@ -1,7 +1,8 @@
 """What the API server asks about, as action and resource: shared by `/authorize` and `/admission/enforce`.
 
 Holds: both say the same of one call, so that one rule speaks of it in both; the endpoint is that of the object's
-namespace, under a name that is the same in all; our own objects, namespace and accounts have no endpoint.
+namespace, under a name that is the same in all; our own objects, namespace and accounts have no endpoint. Of a call
+that no policy speaks of, it does not matter whose it is, so the user is read last.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.kinds.meta import GROUP
+from bailiwick_api.usernames import LONGEST_USERNAME
 from bailiwick_engine.call import Resource
 from bailiwick_engine.compile.kubenames import ENDPOINT
 from bailiwick_engine.policy.snapshot import Snapshot
@@ -23,9 +25,8 @@ _LONGEST: Final = 253
 
 
 class ReviewedCall(NamedTuple):
-    """What somebody is about to do, to what. `group` is as the API server says it."""
+    """What is about to be done, to what. `group` is as the API server says it."""
 
-    user: ReviewedUser
     target: CallTarget
     namespace: str
     group: str
@@ -46,8 +47,12 @@ class ProtectedNamespaces:
         self._ours = frozenset((installation.webhook, installation.operator))
 
     def spared(self, call: ReviewedCall) -> bool:
-        """Tell whether a call is about our own objects or namespace, or of our own accounts: nothing locks them out."""
-        return call.group == GROUP or call.namespace == self._namespace or call.user.username in self._ours
+        """Tell whether a call is about our own objects or namespace: nothing locks anybody out of them."""
+        return call.group == GROUP or call.namespace == self._namespace
+
+    def is_ours(self, user: ReviewedUser) -> bool:
+        """Tell whether it is one of our own accounts: nothing locks them out."""
+        return user.username in self._ours
 
     def of(self, namespace: str) -> Tenant:
         """Return whose endpoint speaks of a namespace."""
@@ -60,7 +65,10 @@ class ProtectedNamespaces:
 
 def user_of(said: Mapping[str, Any], name: str, path: str) -> ReviewedUser:
     """Read whom a review is about; `name` is the member that holds the username. Raises `ProblemError` (400)."""
-    username, uid, groups = text(said, name, path), text(said, "uid", path), said.get("groups") or []
+    username, uid = (text(said, member_, path, LONGEST_USERNAME) for member_ in (name, "uid"))
+    groups = said.get("groups")
+    # Nothing else stands for no groups: what was too long to be read must not.
+    groups = [] if groups is None else groups
     if not username or not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
         raise bad_request("must name a user and a list of groups", path)
     return ReviewedUser(username, uid, tuple(groups))
@@ -74,13 +82,13 @@ def member(said: Mapping[str, Any], name: str, path: str) -> Mapping[str, Any]:
     return found
 
 
-def text(said: Mapping[str, Any], name: str, path: str) -> str:
+def text(said: Mapping[str, Any], name: str, path: str, most: int = _LONGEST) -> str:
     """Return a member that must be a string where it is there; else "". Raises `ProblemError` (400)."""
     found = said.get(name)
     if found is None:
         return ""
-    if not isinstance(found, str) or len(found) > _LONGEST:
-        raise bad_request(f"must be a string of at most {_LONGEST} characters", f"{path}.{name}".lstrip("."))
+    if not isinstance(found, str) or len(found) > most:
+        raise bad_request(f"must be a string of at most {most} characters", f"{path}.{name}".lstrip("."))
     return found
 
 

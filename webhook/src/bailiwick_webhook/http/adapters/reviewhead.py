@@ -119,9 +119,9 @@ def _user(raw: msgspec.Raw) -> dict[str, Any] | None:
         return None
     user = _USER.decode(raw)
     return {
-        "username": _small(user.username, "request.userInfo.username"),
-        "uid": _small(user.uid, "request.userInfo.uid"),
-        "groups": _small(user.groups, "request.userInfo.groups", _MOST_GROUPS),
+        "username": _short(user.username, _MOST_TEXT),
+        "uid": _short(user.uid, _MOST_TEXT),
+        "groups": _short(user.groups, _MOST_GROUPS),
     }
 
 
@@ -129,7 +129,7 @@ def _object(raw: msgspec.Raw, where: str) -> dict[str, Any] | None:
     if not _is_object(raw):
         return None
     found = _OBJECT.decode(raw)
-    members = {"path": _path(found.path)} if found.path else {}
+    members = {"path": _short(found.path, _MOST_PATH)} if found.path else {}
     if _is_object(found.metadata):
         metadata, within = _METADATA.decode(found.metadata), f"{where}.metadata"
         members["metadata"] = {
@@ -141,9 +141,17 @@ def _object(raw: msgspec.Raw, where: str) -> dict[str, Any] | None:
     return members
 
 
-def _path(raw: msgspec.Raw) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the path; what is too long for one is no text, since another kind may have a large member of that name."""
-    return False if memoryview(raw).nbytes > _MOST_PATH else _small(raw, "request.object.path", _MOST_PATH)
+def _short(raw: msgspec.Raw, most: int) -> Any:  # noqa: ANN401 - any JSON value
+    """Parse what matters only for some calls; what is too long, or cannot be read, is False, which is no such value.
+
+    Another kind may have a large member called `path`, and who calls does not matter where nothing is protected.
+    """
+    if memoryview(raw).nbytes > most:
+        return False
+    try:
+        return orjson.loads(memoryview(raw)) if raw else None
+    except orjson.JSONDecodeError:
+        return False
 
 
 def _small(raw: msgspec.Raw, where: str, most: int = _MOST_TEXT) -> Any:  # noqa: ANN401 - any JSON value
