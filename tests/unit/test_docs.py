@@ -56,7 +56,7 @@ FLAG: Final = re.compile(r"`(--[a-z][a-z-]+)[ =a-z]*`")
 # Members of answers and records, beside the reasons the only words that are written so.
 MEMBERS: Final = {"disposition_id", "evaluation_id"}
 # Flags of kubectl, helm and the API server, where a page speaks of one by itself.
-FOREIGN: Final = {"--server-side", "--force-conflicts", "--skip-tests"}
+FOREIGN: Final = {"--server-side", "--force-conflicts", "--skip-tests", "--use-service-account-credentials"}
 
 
 def relative(page: Path) -> str:
