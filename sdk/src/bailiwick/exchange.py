@@ -5,6 +5,8 @@ Holds: one deadline over all tries; sent again is only what no server can have r
 Retry-After, with the same X-Request-ID, at most twice; a report, which counts once however often it comes, is sent
 again for want of any answer, at most once; an answer of 200 is never asked for again. What is no answer to
 this very question is none: bytes that an earlier exchange left on the connection do not know its X-Request-ID.
+Where several questions had no answer, the next one first asks whether the decision point lives: its metadata, which
+need no token and wait for nothing. So what one caller asks, and gets no answer to, closes nothing for the others.
 """
 
 import random
@@ -31,6 +33,11 @@ _PAUSES: Final = (0.05, 0.2)
 _JITTER: Final = 0.1
 _SERVER_ERROR: Final = 500
 _DETAIL: Final = 1000
+# At most, for a look whether the decision point lives; and no more than half of what the question has.
+LOOK_SECONDS: Final = 0.5
+_LOOKS: Final = "looks"
+# The one member that all metadata have (AuthZEN 1.0, 9.1.1).
+_POINT: Final = "policy_decision_point"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,8 @@ Steps = Generator[Send | Pause, HttpResponse | TransportError | None, QuestionRe
 class Question:
     """What is asked. `id` is the X-Request-ID of every try, and its Idempotency-Key where there is one to be.
 
-    `retries`: how often it may be sent again. `repeatable`: also where a server may have read it.
+    `retries`: how often it may be sent again. `repeatable`: also where a server may have read it. `metadata` is the URL
+    of the decision point's metadata, which tell that it lives; None: only an answer to the question itself does.
     """
 
     url: str
@@ -76,6 +84,8 @@ class Question:
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     retries: int = RETRIES
     repeatable: bool = False
+    metadata: str | None = None
+    lane: str = ""
 
 
 class Exchanger:
@@ -103,27 +113,41 @@ class Exchanger:
 
     def ask(self, question: Question) -> Steps:
         """Return the steps of a question. Its end is a `Reply`; nothing is raised but by the driver."""
-        if not self._breaker.enter():
+        entered = self._breaker.enter()
+        if entered is None:
             return QuestionReply(0, detail="the decision point did not answer lately, so it is left alone for a moment")
+        ends = self._clock() + question.seconds
         settled = False
         try:
-            reply = yield from self._tries(question)
+            if entered.settles and (yield from self._lives(question)):
+                entered = self._breaker.succeed(entered)
+            reply = yield from self._tries(question, ends)
             settled = True
         finally:
             if not settled:
-                self._breaker.leave()
+                self._breaker.leave(entered)
         if reply.status == 0 or (reply.status >= _SERVER_ERROR and reply.retry_after is None):
-            self._breaker.fail()
+            self._breaker.fail(entered)
         else:
-            self._breaker.succeed()
+            self._breaker.succeed(entered)
         return reply
 
-    def _tries(self, question: Question) -> Steps:
-        ends = self._clock() + question.seconds
+    def _lives(self, question: Question) -> Generator[Send | Pause, HttpResponse | TransportError | None, bool]:
+        """Look whether the decision point lives. Only its metadata count: a proxy answers for one that is dead."""
+        if question.metadata is None:
+            return False
+        look = Question(question.metadata, None, min(LOOK_SECONDS, question.seconds / 2), lane=_LOOKS)
+        came = yield Send(HttpRequest(look.url, self._own_headers(look), None, look.lane), look.seconds)
+        if not isinstance(came, HttpResponse):
+            return False
+        reply = _reply(came, look, 1, echo=self._echo)
+        return reply.status == HTTPStatus.OK and isinstance(reply.body, Mapping) and _POINT in reply.body
+
+    def _tries(self, question: Question, ends: float) -> Steps:
         attempts, detail = 0, ""
         while True:
             try:
-                request = HttpRequest(question.url, self._headers(question), question.body)
+                request = HttpRequest(question.url, self._headers(question), question.body, question.lane)
             except (OSError, ValueError) as error:
                 return QuestionReply(0, detail=f"no token of our own: {error}", attempts=attempts)
             left = ends - self._clock()
@@ -153,6 +177,12 @@ class Exchanger:
         return _PAUSES[min(attempts, len(_PAUSES)) - 1] * self._chance()
 
     def _headers(self, question: Question) -> dict[str, str]:
+        own = self._own_headers(question)
+        if self._token is not None:
+            own["Authorization"] = f"Bearer {self._token()}"
+        return {**question.headers, **own}
+
+    def _own_headers(self, question: Question) -> dict[str, str]:
         own = {
             "Accept": "application/json",
             "Accept-Encoding": "identity",
@@ -164,9 +194,7 @@ class Exchanger:
         if not self._echo:
             # Nothing tells its answer from what was left on a connection, so no connection is used again.
             own["Connection"] = "close"
-        if self._token is not None:
-            own["Authorization"] = f"Bearer {self._token()}"
-        return {**question.headers, **own}
+        return own
 
 
 def _reply(response: HttpResponse, question: Question, attempts: int, *, echo: bool) -> QuestionReply:

@@ -39,6 +39,7 @@ _MAX_PAGES: Final = 100
 _REPORT_RETRIES: Final = 1
 _ENDPOINT: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+_METADATA: Final = "/.well-known/authzen-configuration"
 _ANYTHING: Final = AccessResource("any", "*")
 
 _Sent = HttpResponse | TransportError | None
@@ -66,12 +67,19 @@ def base_url(url: str, endpoint: str | None, *, plaintext: bool = False) -> str:
     return f"{base}/endpoints/{endpoint}"
 
 
+def _metadata_url(base: str) -> str:
+    """Return where the metadata of a base URL are (AuthZEN 1.0, 9.2: before its path)."""
+    parts = urllib.parse.urlsplit(base)
+    return urllib.parse.urlunsplit((parts.scheme, parts.netloc, f"{_METADATA}{parts.path}", "", ""))
+
+
 class Questions:
     """The questions, for one endpoint."""
 
     def __init__(self, base: str, exchanger: Exchanger, seconds: float, now: Callable[[], float] = time.time) -> None:
         """`seconds` is the deadline of a decision; `now` the time of day."""
         self._base = f"{base}/access/v1"
+        self._metadata = _metadata_url(base)
         self._exchanger = exchanger
         # Reports that fail must not deny calls, and a call that fails must not lose the reports of others.
         self._reporter = exchanger.with_own_breaker()
@@ -107,7 +115,9 @@ class Questions:
         """Report what became of a call, within the deadline of a decision."""
         body = {"evaluation_id": handle.evaluation_id, "handle": handle.handle, "outcome": outcome}
         url = f"{self._base}/outcomes"
-        question = Question(url, encoded(body), self._seconds, retries=_REPORT_RETRIES, repeatable=True)
+        question = Question(
+            url, encoded(body), self._seconds, retries=_REPORT_RETRIES, repeatable=True, metadata=self._metadata
+        )
         reply = yield from self._reporter.ask(question)
         return answers.report_of(reply, outcome)
 
@@ -188,7 +198,8 @@ class Questions:
     def _ask(
         self, path: str, body: bytes | None, headers: Mapping[str, str], seconds: float | None = None
     ) -> Generator[Send | Pause, _Sent, QuestionReply]:
-        question = Question(f"{self._base}/{path}", body, seconds or self._seconds, headers)
+        url, metadata = f"{self._base}/{path}", self._metadata
+        question = Question(url, body, seconds or self._seconds, headers, metadata=metadata)
         return (yield from self._exchanger.ask(question))
 
 

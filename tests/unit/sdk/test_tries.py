@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from bailiwick.breaker import FAILURES, OPEN_SECONDS, Breaker
-from bailiwick.exchange import Question, QuestionReply
+from bailiwick.breaker import FAILURES, OPEN_SECONDS, Breaker, BreakerPass
+from bailiwick.exchange import LOOK_SECONDS, Question, QuestionReply
 from bailiwick.transports.base import NotSentError, TransportError
 from support.sdk.script import Driver, Script, Scripted, allow, answer, deny, header
 
@@ -13,6 +13,10 @@ UNREACHED = NotSentError("refused")
 LOST = TransportError("reset")
 BUSY = answer({"detail": "busy"}, 429, retry_after="1")
 CLOSED = answer({"detail": "closing"}, 503, retry_after="1")
+METADATA = "https://pdp.example/.well-known/authzen-configuration"
+SHOWN = {"policy_decision_point": "https://pdp.example"}
+# Failures in a row that raise the doubt, and the one that settles it.
+OPENING = FAILURES + 1
 
 
 def asked(driver: Driver, seconds: float = 10.0) -> QuestionReply:
@@ -153,18 +157,18 @@ def test_a_token_that_cannot_be_read_sends_nothing() -> None:
 
 
 class TestTheBreaker:
-    def test_opens_after_five_failures_in_a_row_and_asks_nobody_then(self) -> None:
+    def test_opens_when_five_fail_in_a_row_and_one_more_and_asks_nobody_then(self) -> None:
         driver = Driver(Script(LOST))
-        for _ in range(FAILURES):
+        for _ in range(OPENING):
             asked(driver)
         reply = asked(driver)
-        assert len(driver.script.sent) == FAILURES
+        assert len(driver.script.sent) == OPENING
         assert (reply.status, reply.attempts) == (0, 0)
 
     @pytest.mark.parametrize("failure", [LOST, answer({}, 500), answer({}, 503)], ids=["lost", "500", "503"])
     def test_counts_what_is_the_servers_failure(self, failure: Scripted) -> None:
         driver = Driver(Script(failure))
-        for _ in range(FAILURES):
+        for _ in range(OPENING):
             asked(driver)
         assert driver.breaker.open
 
@@ -181,9 +185,16 @@ class TestTheBreaker:
             asked(driver)
         assert not driver.breaker.open
 
+    def test_does_not_count_what_was_sent_before_another_was_answered(self) -> None:
+        breaker = Breaker(1, 1.0, lambda: 0.0)
+        slow, quick = entered(breaker), entered(breaker)
+        breaker.succeed(quick)
+        breaker.fail(slow)
+        assert not entered(breaker).settles
+
     def test_lets_one_through_after_a_while_and_closes_when_it_is_answered(self) -> None:
-        driver = Driver(Script(*[LOST] * FAILURES, deny()))
-        for _ in range(FAILURES):
+        driver = Driver(Script(*[LOST] * OPENING, deny()))
+        for _ in range(OPENING):
             asked(driver)
         driver.now += OPEN_SECONDS
         assert asked(driver).status == 200
@@ -191,26 +202,103 @@ class TestTheBreaker:
 
     def test_opens_again_when_that_one_fails(self) -> None:
         driver = Driver(Script(LOST))
-        for _ in range(FAILURES):
+        for _ in range(OPENING):
             asked(driver)
         driver.now += OPEN_SECONDS
         asked(driver)
         asked(driver)
-        assert len(driver.script.sent) == FAILURES + 1
+        assert len(driver.script.sent) == OPENING + 1
 
     def test_lets_no_second_one_through_meanwhile(self) -> None:
         now = [0.0]
         breaker = Breaker(1, 1.0, lambda: now[0])
-        breaker.fail()
+        breaker.fail(entered(breaker))
+        breaker.fail(entered(breaker))
         now[0] = 1.0
-        assert (breaker.enter(), breaker.enter()) == (True, False)
+        assert entered(breaker).settles
+        assert breaker.enter() is None
+
+    def test_denies_nobody_while_the_first_doubt_is_settled(self) -> None:
+        breaker = Breaker(1, 1.0, lambda: 0.0)
+        breaker.fail(entered(breaker))
+        assert [entered(breaker).settles for _ in range(3)] == [True, False, False]
+
+    def test_stays_half_open_when_another_call_ends_meanwhile(self) -> None:
+        breaker = Breaker(1, 1.0, lambda: 0.0)
+        early = entered(breaker)
+        breaker.fail(entered(breaker))
+        assert entered(breaker).settles
+        breaker.leave(early)
+        assert not entered(breaker).settles
 
     def test_lets_another_through_when_the_first_was_given_up(self) -> None:
         driver = Driver(Script(LOST))
-        for _ in range(FAILURES):
+        for _ in range(OPENING):
             asked(driver)
         driver.now += OPEN_SECONDS
         steps = driver.exchanger.ask(Question("https://pdp.example/x", b"{}", 10.0))
         next(steps)
         steps.close()
         assert driver.breaker.enter()
+
+
+class TestTheLook:
+    """What is sent first where a doubt is to be settled: a question for metadata."""
+
+    def looked(self, *answers: Scripted, seconds: float = 10.0, echo: bool = True) -> tuple[Driver, QuestionReply]:
+        driver = Driver(Script(*[LOST] * FAILURES, *answers), echo=echo)
+        for _ in range(FAILURES):
+            asked(driver)
+        question = Question("https://pdp.example/x", b"{}", seconds, {"traceparent": "00"}, metadata=METADATA)
+        return driver, driver.run(driver.exchanger.ask(question))
+
+    def test_has_no_token_and_nothing_of_the_question(self) -> None:
+        driver, _ = self.looked(answer(SHOWN), allow())
+        look, question = driver.script.sent[-2:]
+        assert (look.method, look.url, look.body) == ("GET", METADATA, None)
+        assert not {"authorization", "traceparent"} & {name.lower() for name in look.headers}
+        assert header(look, "x-request-id") != header(question, "x-request-id")
+        assert look.lane != question.lane
+
+    @pytest.mark.parametrize(("seconds", "given"), [(10.0, LOOK_SECONDS), (0.5, 0.25)])
+    def test_has_a_short_time_and_never_more_than_half_of_the_questions(self, seconds: float, given: float) -> None:
+        driver, _ = self.looked(answer(SHOWN), allow(), seconds=seconds)
+        assert driver.script.given[-2] == given
+
+    def test_that_is_answered_closes_the_breaker_whatever_becomes_of_the_question(self) -> None:
+        driver, reply = self.looked(answer(SHOWN), LOST)
+        assert (reply.status, reply.attempts) == (0, 1)
+        assert not driver.breaker.open
+
+    @pytest.mark.parametrize(
+        "came",
+        [
+            LOST,
+            UNREACHED,
+            answer(SHOWN, 404),
+            answer(SHOWN, 503),
+            answer([]),
+            answer({"decision": True}),
+            answer(b"<html>", content_type="text/html"),
+            answer(SHOWN, x_request_id="kept by a cache"),
+        ],
+        ids=["lost", "not sent", "404", "503", "no object", "no metadata", "no JSON", "another's"],
+    )
+    def test_that_shows_no_metadata_leaves_it_to_the_question(self, came: Scripted) -> None:
+        driver, reply = self.looked(came, allow())
+        assert reply.status == 200
+        driver, reply = self.looked(came, LOST)
+        assert driver.breaker.open
+
+    def test_shares_the_deadline_of_the_question(self) -> None:
+        driver = Driver(Script(*[LOST] * FAILURES, LOST, allow()), takes=[0.0] * FAILURES + [0.5])
+        for _ in range(FAILURES):
+            asked(driver)
+        driver.run(driver.exchanger.ask(Question("https://pdp.example/x", b"{}", 2.0, metadata=METADATA)))
+        assert driver.script.given[-2:] == [0.5, 1.5]
+
+
+def entered(breaker: Breaker) -> BreakerPass:
+    found = breaker.enter()
+    assert found is not None
+    return found

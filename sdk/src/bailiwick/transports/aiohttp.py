@@ -20,7 +20,8 @@ class AiohttpTransport:
         self._authority = None if ca is None else TrustFile(ca)
         self._name = tls_name
         # By whether a connection is used once: aiohttp decides that for a session, and reads no `Connection: close`.
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        # And by lane, since the connections of a session are bounded.
+        self._sessions: dict[tuple[bool, str], aiohttp.ClientSession] = {}
 
     async def send(self, request: HttpRequest, seconds: float) -> HttpResponse:
         """Send a request. Raises `TransportError`."""
@@ -29,7 +30,7 @@ class AiohttpTransport:
         except (OSError, ssl.SSLError) as error:
             raise NotSentError(f"the authority cannot be read: {error}") from error
         try:
-            async with self._opened(once=request.once).request(
+            async with self._opened(request.lane, once=request.once).request(
                 request.method,
                 request.url,
                 data=request.body,
@@ -59,12 +60,12 @@ class AiohttpTransport:
         for session in sessions.values():
             await session.close()
 
-    def _opened(self, *, once: bool) -> aiohttp.ClientSession:
-        if once not in self._sessions:
-            self._sessions[once] = aiohttp.ClientSession(
+    def _opened(self, lane: str, *, once: bool) -> aiohttp.ClientSession:
+        if (once, lane) not in self._sessions:
+            self._sessions[once, lane] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(force_close=once),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,
             )
-        return self._sessions[once]
+        return self._sessions[once, lane]

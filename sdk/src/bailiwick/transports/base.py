@@ -1,8 +1,8 @@
 """What a transport is: one request out, one bounded answer back, within the time it is given.
 
 Holds: a transport never retries, follows no redirect, sends no cookie and reads no environment, and uses a connection
-once where a request says so. `NotSentError` means that not one byte of the request left, and only then may it be sent
-again.
+once where a request says so. A request waits for no connection that requests of another lane use. `NotSentError`
+means that not one byte of the request left, and only then may it be sent again.
 """
 
 from collections.abc import Mapping
@@ -15,11 +15,12 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """What goes out. `body` None: a GET."""
+    """What goes out. `body` None: a GET. `lane`: requests of one lane share connections, and no others."""
 
     url: str
     headers: Mapping[str, str]
     body: bytes | None
+    lane: str = ""
 
     @property
     def method(self) -> str:

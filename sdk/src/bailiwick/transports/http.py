@@ -80,31 +80,34 @@ _Pool = TypeVar("_Pool", httpcore2.ConnectionPool, httpcore2.AsyncConnectionPool
 
 
 class _Pools(Generic[_Pool]):
-    """The pool of now: another one once the authority's file has changed."""
+    """The pools of now, one for each lane: other ones once the authority's file has changed."""
 
     def __init__(self, make: Callable[[ssl.SSLContext | None], _Pool], ca: Path | str | None, name: str | None) -> None:
         self._make: Callable[[ssl.SSLContext | None], _Pool] = make
         self._authority = None if ca is None else TrustFile(ca)
         self._lock = threading.Lock()
-        self._held: tuple[ssl.SSLContext | None, _Pool] | None = None
+        self._context: ssl.SSLContext | None = None
+        self._held: dict[str, _Pool] = {}
         self.extensions: Mapping[str, Any] = {} if name is None else {"sni_hostname": name}
 
-    def pool(self) -> _Pool:
-        """Return it. A pool that is no longer of use is left to end with its last request."""
+    def pool(self, lane: str) -> _Pool:
+        """Return the pool of a lane. A pool that is no longer of use is left to end with its last request."""
         try:
             context = None if self._authority is None else self._authority()
         except (OSError, ssl.SSLError) as error:
             raise NotSentError(f"the authority cannot be read: {error}") from error
         with self._lock:
-            if self._held is None or self._held[0] is not context:
-                self._held = (context, self._make(context))
-            return self._held[1]
+            if self._context is not context:
+                self._context, self._held = context, {}
+            if lane not in self._held:
+                self._held[lane] = self._make(context)
+            return self._held[lane]
 
-    def taken(self) -> _Pool | None:
-        """Return it to be closed."""
+    def taken(self) -> Sequence[_Pool]:
+        """Return them to be closed."""
         with self._lock:
-            held, self._held = self._held, None
-        return None if held is None else held[1]
+            held, self._held = self._held, {}
+        return list(held.values())
 
 
 class SyncHttpTransport:
@@ -117,7 +120,7 @@ class SyncHttpTransport:
     def send(self, request: HttpRequest, seconds: float) -> HttpResponse:
         """Send a request. Raises `TransportError`."""
         with _errors(), _deadline(seconds):
-            pool = self._pools.pool()
+            pool = self._pools.pool(request.lane)
             extensions = {"timeout": _timeouts(seconds), **self._pools.extensions}
             with pool.stream(
                 request.method, request.url, headers=_headers(request), content=request.body, extensions=extensions
@@ -129,7 +132,7 @@ class SyncHttpTransport:
 
     def close(self) -> None:
         """End the connections."""
-        if (pool := self._pools.taken()) is not None:
+        for pool in self._pools.taken():
             pool.close()
 
 
@@ -143,7 +146,7 @@ class AsyncHttpTransport:
     async def send(self, request: HttpRequest, seconds: float) -> HttpResponse:
         """Send a request; the client keeps the deadline. Raises `TransportError`."""
         with _errors():
-            pool = self._pools.pool()
+            pool = self._pools.pool(request.lane)
             extensions = {"timeout": _timeouts(seconds), **self._pools.extensions}
             async with pool.stream(
                 request.method, request.url, headers=_headers(request), content=request.body, extensions=extensions
@@ -156,7 +159,7 @@ class AsyncHttpTransport:
 
     async def close(self) -> None:
         """End the connections."""
-        if (pool := self._pools.taken()) is not None:
+        for pool in self._pools.taken():
             await pool.aclose()
 
 
