@@ -37,6 +37,8 @@ _POLL: Final = 5.0
 # Pages of a search: a hundred names each.
 _MAX_PAGES: Final = 100
 _REPORT_RETRIES: Final = 1
+# Connections of looks at tasks, which wait for the API server.
+_TASKS: Final = "tasks"
 _ENDPOINT: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _METADATA: Final = "/.well-known/authzen-configuration"
@@ -83,6 +85,8 @@ class Questions:
         self._exchanger = exchanger
         # Reports that fail must not deny calls, and a call that fails must not lose the reports of others.
         self._reporter = exchanger.with_own_breaker()
+        # Nor does a look at a task, which people without a credential can have made.
+        self._looker = exchanger.with_own_breaker()
         self._seconds = seconds
         self._now = now
 
@@ -143,8 +147,9 @@ class Questions:
 
     def task(self, identifier: str) -> Generator[Send | Pause, _Sent, Approval | AccessDecision]:
         """Look once what became of a request."""
-        path = f"requests/{urllib.parse.quote(identifier, safe='')}"
-        reply = yield from self._ask(path, None, {}, _APPROVAL_SECONDS)
+        url = f"{self._base}/requests/{urllib.parse.quote(identifier, safe='')}"
+        question = Question(url, None, _APPROVAL_SECONDS, metadata=self._metadata, lane=_TASKS)
+        reply = yield from self._looker.ask(question)
         return answers.approval_of(reply)
 
     def withdraw(self, identifier: str) -> Generator[Send | Pause, _Sent, Approval | AccessDecision]:

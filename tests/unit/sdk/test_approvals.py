@@ -4,7 +4,8 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick import Approval, ApprovalNeeded, Bailiwick, Call, Decision, Denied, Resource, Unavailable
+from bailiwick import Approval, ApprovalNeeded, Bailiwick, Call, Decision, Denied, Resource, TransportError, Unavailable
+from bailiwick.breaker import FAILURES
 from bailiwick.questions import Questions
 from support.sdk.script import Driver, Script, Scripted, allow, answer, deny, header
 
@@ -26,6 +27,17 @@ def needed(pdp: Bailiwick) -> ApprovalNeeded:
     with pytest.raises(ApprovalNeeded) as caught:
         pdp.require(CALL)
     return caught.value
+
+
+def test_looks_that_fail_deny_no_call_and_keep_it_from_no_connection() -> None:
+    # Whoever knows the path of a guarded application can have looks made, without a credential.
+    # And the one that settles the doubt, after a look at the metadata.
+    pdp, script = client(*[TransportError("no answer")] * (FAILURES + 2), allow())
+    for number in range(10):
+        pdp.approval(f"g.{number}")
+    looks = {request.lane for request in script.sent if "/requests/" in request.url}
+    assert pdp.evaluate(CALL).allowed
+    assert script.sent[-1].lane not in looks
 
 
 def test_it_is_asked_for_with_the_denial_that_it_follows() -> None:

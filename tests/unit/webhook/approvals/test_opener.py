@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from bailiwick_api.accounts import Installation
 from bailiwick_api.serverclock import ServerClock
 from bailiwick_api.voidgrants import NONE
+from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Call, Party, Resource
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
@@ -20,7 +21,7 @@ from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_webhook.approvals import throttle
 from bailiwick_webhook.approvals.draft import GrantDraft
-from bailiwick_webhook.approvals.opener import OpenedGrant, Opener, RefusedOpening
+from bailiwick_webhook.approvals.opener import LOOKS, OpenedGrant, Opener, RefusedOpening, UnreadTask
 from bailiwick_webhook.store.grants import Grants
 from support.objects import Object, changed, gated_rule
 from unit.engine.cases import CALL, NOW, approving, asked, at, governed, read, review, reviewed, verdict_of
@@ -104,6 +105,7 @@ class Bench:
         on: Snapshot = ON,
         pending: int = throttle.PENDING_GRANTS,
         clock: ServerClock | None = None,
+        ticks: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.on, self.server, self.grants = on, Server(), Grants()
         for raw in known:
@@ -112,7 +114,7 @@ class Bench:
         self.revocations = NO_REVOCATIONS
         self.reviewers = NO_REVIEWER_KEYS
         server, span = cast("Any", self.server), None if clock is None else clock.span
-        self.opener = Opener(server, cast("Any", self), Installation(), lambda: NOW, pending, span=span)
+        self.opener = Opener(server, cast("Any", self), Installation(), lambda: NOW, pending, span=span, clock=ticks)
 
     def know(self, raw: Object) -> None:
         self.server.stored[raw["metadata"]["name"]] = raw
@@ -330,6 +332,32 @@ async def test_a_task_is_read_by_its_whole_id_and_at_its_own_endpoint(
     grant = await bench.opener.read(CALL.namespace, endpoint, task)
     assert (grant is not None) is found
     assert bench.server.asked == (["GET"] if asked_for else [])
+
+
+async def test_looks_at_tasks_that_memory_does_not_know_have_a_ration_by_endpoint() -> None:
+    bench = Bench(asked(ON))
+
+    async def look(task: str, endpoint: str = CALL.endpoint) -> object:
+        return await bench.opener.read(CALL.namespace, endpoint, task)
+
+    # By the right name too: its uid is the secret.
+    made_up = [f"agr-{number}.uid" for number in range(50)] + ["agr-opened.another-uid"] * 50
+    came = [await look(one) for one in made_up]
+    assert came == [None] * int(LOOKS) + [UnreadTask()] * (100 - int(LOOKS))
+    assert bench.server.asked == ["GET"] * int(LOOKS)
+    assert await look("agr-1.uid", "another") is None
+    known = [await look("agr-opened.grant-uid") for _ in range(50)]
+    assert all(isinstance(one, Grant) for one in known)
+
+
+async def test_the_ration_of_looks_fills_up_again() -> None:
+    now = [0.0]
+    bench = Bench(asked(ON), ticks=lambda: now[0])
+    for _ in range(100):
+        await bench.opener.read(CALL.namespace, CALL.endpoint, "agr-1.uid")
+    now[0] = 0.1
+    came = [await bench.opener.read(CALL.namespace, CALL.endpoint, "agr-1.uid") for _ in range(2)]
+    assert came == [None, UnreadTask()]
 
 
 def waiting(on: Snapshot, seconds: float, call: Call = CALL) -> Object:

@@ -4,6 +4,7 @@ Holds: the decision point decides the body again and opens only where the verdic
 follows from the request, so a storm of retries over any number of replicas opens one grant.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -19,6 +20,7 @@ from bailiwick_engine.approval.grants import Fitness, Grant
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.justification import reason_problem
 from bailiwick_engine.reasons import EXPLAINED, Reason
+from bailiwick_process.rates import TokenBuckets
 from bailiwick_webhook.approvals.draft import GrantDraft
 from bailiwick_webhook.approvals.grantids import parsed
 from bailiwick_webhook.approvals.grantsapi import GrantsApi, GrantView
@@ -28,6 +30,10 @@ from bailiwick_webhook.loglimit import LogLimit
 # Each hop is a grant of this very request that ended; retention keeps far fewer than this many.
 _MAX_CHAIN: Final = 50
 _MAX_WITHDRAWALS: Final = 5
+# Looks at tasks of an endpoint that memory does not know: more than grants are opened, and memory lags by a moment.
+LOOKS: Final = 20.0
+_LOOKS_PER_SECOND: Final = 10.0
+_LOOKED_AT: Final = 1000
 # Waits for its reviews, or serves.
 _OPEN: Final = frozenset({Fitness.PENDING, Fitness.USABLE})
 
@@ -54,6 +60,11 @@ class RefusedOpening:
     duplicate: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadTask:
+    """No look at a task was possible: whether there is one is not known."""
+
+
 _SKEWED: Final = RefusedOpening(EXPLAINED[Reason.CLOCK_SKEW].sentence, Reason.CLOCK_SKEW)
 _CHANGED: Final = (
     "something in the cluster changed it on admission: ask an administrator which policy or webhook changes"
@@ -65,7 +76,7 @@ _COOLS: Final = RefusedOpening(EXPLAINED[Reason.APPROVAL_DENIED].sentence, Reaso
 class Opener:
     """Opens grants. `now` is the time of day in seconds since the epoch; `pending`: as in `Throttle`.
 
-    `span`: as in `ServerClock`, where there is another clock than `now`.
+    `span`: as in `ServerClock`, where there is another clock than `now`. `clock` counts seconds from anywhere.
     """
 
     possible = True
@@ -79,11 +90,14 @@ class Opener:
         pending: int = PENDING_GRANTS,
         *,
         span: Callable[[], tuple[float, float]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cluster = cluster
         self._store = store
         self._installation = installation
         self._span = span or span_of(now)
+        self._clock = clock
+        self._looks: TokenBuckets[tuple[str, str]] = TokenBuckets(_LOOKS_PER_SECOND, LOOKS, _LOOKED_AT)
         self._throttle = Throttle(cluster, store, self._earliest, pending)
 
     async def again(self, wanted: GrantDraft) -> OpenedGrant | RefusedOpening | None:
@@ -266,14 +280,18 @@ class Opener:
             live = await self._live(grant)
         return RefusedOpening("the grant changes too fast to be withdrawn: try again")
 
-    async def read(self, namespace: str, endpoint: str, task_id: str) -> Grant | None:
+    async def read(self, namespace: str, endpoint: str, task_id: str) -> Grant | UnreadTask | None:
         """Return the grant of a task of this endpoint, read live; None where there is none.
 
-        Raises `ClusterUnavailableError`.
+        Applications look at tasks for callers who prove nothing, so ids that memory does not know have a ration: any
+        number of them can be made up. Raises `ClusterUnavailableError`.
         """
         named = parsed(task_id)
         if named is None:
             return None
+        known = self._store.grants.named(namespace, named.name)
+        if (known is None or known.uid != named.uid) and not self._looks.take((namespace, endpoint), self._clock()):
+            return UnreadTask()
         answer = await self._cluster.read_grant(namespace, named.name)
         grant = grants.parse(answer.body) if answer.ok else None
         return grant if grant and grant.uid == named.uid and grant.request.endpoint == endpoint else None

@@ -12,7 +12,7 @@ from bailiwick_engine.call import ServiceAccount
 from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_webhook.approvals.consumer import Judge
 from bailiwick_webhook.approvals.draft import GrantDraft
-from bailiwick_webhook.approvals.opener import OpenedGrant, RefusedOpening
+from bailiwick_webhook.approvals.opener import OpenedGrant, RefusedOpening, UnreadTask
 from bailiwick_webhook.evaluation import EvaluationRequest
 
 
@@ -59,5 +59,5 @@ class GrantOpener(Protocol):
     async def withdraw(self, grant: Grant, at_the_word_of: str, reason: str | None) -> Grant | RefusedOpening:
         """Withdraw a pending grant at its requester's word."""
 
-    async def read(self, namespace: str, endpoint: str, task_id: str) -> Grant | None:
-        """Return the grant of a task of this endpoint."""
+    async def read(self, namespace: str, endpoint: str, task_id: str) -> Grant | UnreadTask | None:
+        """Return the grant of a task of this endpoint; None where there is none."""

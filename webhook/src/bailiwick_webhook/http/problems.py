@@ -23,6 +23,7 @@ _UNDER_WAY: Final = {
     Overload.FULL: "Too many concurrent requests.",
     Overload.BYTES: "Too many bytes of request bodies are being read. Send smaller bodies, or fewer at a time.",
     Overload.RATE: "Too many decisions per second for the endpoints of this namespace.",
+    Overload.LOOKS: "Too many looks per second at requests for approval that this decision point does not know.",
     Overload.STATUS: "Too many concurrent requests of this kind.",
 }
 

@@ -61,8 +61,8 @@ MOST_CANDIDATES_OF_ONE: Final = 128
 MOST_POLICIES: Final = 65_536
 """Policies of which uses are remembered, those that are gone among them."""
 
-# No caller is authenticated on the status port.
-_NO_CALLER: Final = {(Overload.STATUS, CallerClass.ENFORCERS)}
+# No caller is authenticated on the status port, and only enforcers look at tasks.
+_NO_CALLER: Final = {(Overload.STATUS, CallerClass.ENFORCERS), (Overload.LOOKS, CallerClass.OTHERS)}
 
 
 class Tally:

@@ -133,6 +133,7 @@ class Overload(StrEnum):
     FULL = "full"
     BYTES = "bytes"
     RATE = "rate"
+    LOOKS = "looks"
     STATUS = "status"
 
 
@@ -290,9 +291,9 @@ OVERLOADS: Final = Metric(
     "counter",
     "Requests that were immediately answered with 429. share: too many concurrent requests from this client, or for"
     " this namespace; full: too many concurrent requests from all clients; bytes: too many bytes of request bodies are"
-    " being read; rate: more decisions per second than --decisions-per-second-by-namespace; status: too many requests"
-    " to /served, /usage, /checkpoint or /metrics on the status port. who: enforcers of the requested endpoint, or all"
-    " others.",
+    " being read; rate: more decisions per second than --decisions-per-second-by-namespace; looks: too many"
+    " looks per second at requests for approval that are not known; status: too many requests to /served, /usage,"
+    " /checkpoint or /metrics on the status port. who: enforcers of the requested endpoint, or all others.",
     (("why", tuple(Overload)), _WHO),
 )
 UNDER_WAY: Final = Metric(

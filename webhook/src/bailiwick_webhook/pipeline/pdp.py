@@ -24,7 +24,7 @@ from bailiwick_engine.keys import CLUSTER
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.approvals.opener import OpenedGrant, RefusedOpening
+from bailiwick_webhook.approvals.opener import OpenedGrant, RefusedOpening, UnreadTask
 from bailiwick_webhook.approvals.ports import GrantOpener, Readers, UseConsumer
 from bailiwick_webhook.approvals.requester import ApprovalRequester
 from bailiwick_webhook.evaluation import EvaluationRequest
@@ -462,7 +462,9 @@ class Pdp:
             return None
         return await self._outcomes.report(of, endpoint, caller, report)
 
-    async def task(self, namespace: str, endpoint: str, caller: ServiceAccount, task_id: str) -> Grant | None:
+    async def task(
+        self, namespace: str, endpoint: str, caller: ServiceAccount, task_id: str
+    ) -> Grant | UnreadTask | None:
         """Return the grant of a task; None for a stranger as for a task that does not exist.
 
         Raises `ClusterUnavailableError`.

@@ -124,6 +124,10 @@ class Grants:
         key = self._kept.by_asked.get(digest)
         return None if key is None else self._grant(key)
 
+    def named(self, namespace: str, name: str) -> Grant | None:
+        """Return the grant of this name."""
+        return self._grant((namespace, name))
+
     def waiting(self, namespace: str, now: float) -> int:
         """Return how many grants of a namespace that were asked for wait for their reviews. `now`: since the epoch."""
         # One whose time is past is over, whether or not the operator has said so. It is kept: the clock may be set.

@@ -17,21 +17,24 @@ from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.decision.justification import reason_problem
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.approvals.opener import OpenedGrant, RefusedOpening
+from bailiwick_webhook.approvals.opener import OpenedGrant, RefusedOpening, UnreadTask
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.addressing import Tenant, marks, tenant
 from bailiwick_webhook.http.authzen import messages, tasks
 from bailiwick_webhook.http.authzen.authenticator import RequestAuthenticator
-from bailiwick_webhook.http.problems import bad_request, forbidden, throttled, unavailable
+from bailiwick_webhook.http.problems import bad_request, forbidden, overloaded, throttled, unavailable
 from bailiwick_webhook.http.shares.slots import RequestSlot
 from bailiwick_webhook.http.transport.answers import json
-from bailiwick_webhook.metrics.table import TokenProblem
+from bailiwick_webhook.loglimit import LogLimit
+from bailiwick_webhook.metrics.table import CallerClass, Overload, TokenProblem
 from bailiwick_webhook.signing.jose import LEEWAY
 from bailiwick_webhook.steps import resolve
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _MAX_WORD: Final = 1024
+
+_log: Final = LogLimit()
 
 
 class AccessRequestsHandler:
@@ -125,6 +128,10 @@ class AccessRequestsHandler:
         caller = await self._authenticator.caller(request, of, slot)
         self._authenticator.check_in_force(caller)
         grant = await self._authenticator.pdp.task(*of, caller.account, request.match_info["task"])
+        if isinstance(grant, UnreadTask):
+            self._authenticator.pdp.counts.overloads[Overload.LOOKS, CallerClass.ENFORCERS] += 1
+            _log.warning("too many looks at unknown requests for approval", namespace=of.namespace)
+            raise overloaded(Overload.LOOKS)
         if grant is None:
             raise tasks.unknown_task()
         return of, caller, grant
