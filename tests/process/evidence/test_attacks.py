@@ -334,6 +334,26 @@ class TestWithTheRightsOfTheDecisionPoint:
         ran = commandline.run("audit", "verify", str(tmp_path / "log"), "--policies", str(tmp_path / "policy.yaml"))
         assert f"{4 * CALLS} decisions: {4 * CALLS} derived" in ran.out, ran
 
+    def test_an_allow_is_recorded_by_policies_that_no_ledger_has_or_of_another_version(
+        self, real: RealLog, tmp_path: Path
+    ) -> None:
+        attack("unknown policies")
+        (tmp_path / "policy.yaml").write_text(yaml.safe_dump(policy("crm", "crm-agent", **dict(real.spec))))  # type: ignore[call-overload]  # a spec
+        allow = {"decision": True, "reason": "allowed", "action_id": 1, "disposition_id": 1}
+        digest = f"sha256:{0:064}"
+        for opening, changes in (({"engine": "99"}, {}), ({}, {"policies": {"crm-agent": digest}, "policy": None})):
+            writer, lines = ChainWriter(json.loads(real.lines[0])["log"]["id"]), []
+            for index, line in enumerate(real.lines):
+                record = json.loads(body(line)) | (opening if index == 0 else {})
+                if not index or (record["kind"] in DECISIONS and record["decision"] is False):
+                    record |= allow | changes if index else {}
+                    lines.append(writer.append(json.dumps(record, separators=(",", ":")).encode() + b"\n"))
+            (tmp_path / "log").write_bytes(b"".join(lines))
+            words = ["audit", "verify", str(tmp_path / "log"), "--policies", str(tmp_path / "policy.yaml")]
+            ran = commandline.run(*words)
+            assert f"{2 * CALLS} decisions: {2 * CALLS} unproven:" in ran.out, ran
+            assert commandline.run(*words, "--fail-on", "unproven").code == 1
+
     def test_a_record_is_left_out(self, real: RealLog, tmp_path: Path) -> None:
         assert attack("leave out") == "bailiwick_decisions_total"
         assert real.decided == recorded(real.lines) == 4 * CALLS

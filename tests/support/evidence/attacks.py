@@ -63,6 +63,12 @@ ATTACKS: Final = {
         "`contradicted` or `unreadable` record, with `--policies`",
         AUDITOR,
     ),
+    "unknown policies": LogAttack(
+        "record an allow by policies that no ledger has, or in the name of another version",
+        PROCESS,
+        "`unproven` record, with `--policies`; exit code 1 with `--fail-on unproven`",
+        AUDITOR,
+    ),
     "leave out": LogAttack(
         "leave a record out", PROCESS, "fewer decisions on record than `bailiwick_decisions_total`", AUDITOR
     ),
