@@ -7,7 +7,7 @@ refused, since the upstream may correct it in another way.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -20,6 +20,7 @@ MAX_TARGET: Final = 8_192
 MAX_SEGMENTS: Final = 32
 # PHP, Tomcat and qs of Express leave out what comes behind the first thousand, without an error.
 MAX_PARAMETERS: Final = 512
+_SHOWN: Final = 64
 
 _QUERY: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?\[\]{}|^`<>\"\\-]|%[0-9A-Fa-f]{2})*")
 _HOST: Final = re.compile(
@@ -108,6 +109,33 @@ def query_values(query: str, names: Collection[str]) -> dict[str, str] | None:
             return None
         found[name] = text
     return found
+
+
+def query_twin(query: str, names: Collection[str], taken: Collection[str]) -> str | None:
+    """Return a parameter of a query that some upstream takes for one of these names; None where there is none.
+
+    The query is one that `query_values` can read, and `taken` are what it was asked for there: these are no twins. An
+    empty name among `names` stands for any: each parameter that is not taken is a twin.
+    """
+    if not query or not names:
+        return None
+    known = frozenset(reading for name in taken for reading in _readings(name))
+    others = frozenset(reading for name in names if name for reading in _readings(name))
+    for pair in re.split("[&;]", query):
+        read = decoded_text(pair.partition("=")[0].replace("+", " ")) or ""
+        readings = _readings(read)
+        if not read or not known.isdisjoint(readings):
+            continue
+        # Spring and ASP.NET take `order.amount` for a member of `order`.
+        if "" in names or not others.isdisjoint(readings | _readings(read.partition(".")[0])):
+            return read[:_SHOWN]
+    return None
+
+
+def body_twin(members: Iterable[str], names: Collection[str]) -> str | None:
+    """Return a member of a body that some upstream takes for one of these parameters; None where there is none."""
+    wanted = frozenset(reading for name in names for reading in _readings(name))
+    return next((one for one in members if not wanted.isdisjoint(_readings(one))), None) if wanted else None
 
 
 def _readings(name: str) -> frozenset[str]:

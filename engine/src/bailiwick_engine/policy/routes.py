@@ -15,8 +15,10 @@ from bailiwick_engine.policy.membernames import other_spelling, twin_members
 from bailiwick_engine.policy.paths import (
     CanonicalPath,
     PathDefect,
+    body_twin,
     canonical_host,
     canonical_path,
+    query_twin,
     query_values,
     without_port,
 )
@@ -28,6 +30,7 @@ _HIDDEN: Final = (
     "the path differs from that of another route only in case, a slash at its end or an extension, and some upstreams"
     " do not tell the two apart"
 )
+_ELSEWHERE: Final = "which some upstreams take for what the route takes from another part of the call"
 _ABSENT: Final = object()
 
 Headers = Mapping[str, Sequence[str]]
@@ -89,6 +92,12 @@ class CompiledRoute:
         """What arguments are taken from the body."""
         return tuple(one for one in self.args.values() if not isinstance(one, ValueSource))
 
+    @property
+    def elsewhere(self) -> frozenset[str]:
+        """The names of what is taken from the path, and of the members of the body; empty: the whole body is taken."""
+        whole = ("",) if () in self.pointers else ()
+        return frozenset((*filter(None, self.names), *(one[0] for one in self.pointers if one), *whole))
+
     def fits(self, path: CanonicalPath) -> bool:
         """Tell whether this path, which has as many segments, is one of the route's."""
         return all(
@@ -141,7 +150,7 @@ class RouteMatch(NamedTuple):
     values: Values
 
     def call(self, headers: Headers, document: Json = None) -> MappedCall | RouteRefusal:
-        """Return what the call stands for. `document` is its body where the route reads one (`reads_body`)."""
+        """Return what the call stands for. `document` is its body where that was read."""
         route, filled = self.route, _Filler(self.values, headers)
         identifier = filled.text(route.id)
         doing, properties = filled.texts(route.action_properties), filled.texts(route.properties)
@@ -154,6 +163,8 @@ class RouteMatch(NamedTuple):
                 args[name] = None
         if filled.ambiguous is not None:
             return RouteRefusal(Reason.AMBIGUOUS_REQUEST, f"the header {filled.ambiguous} is ambiguous")
+        if isinstance(document, Mapping) and (twin := self._body_twin(document)) is not None:
+            return RouteRefusal(Reason.AMBIGUOUS_REQUEST, f"the body has the member {twin[:64]}, {_ELSEWHERE}")
         twin = next((twin for one in route.pointers if (twin := _twin(document, one)) is not None), None)
         if twin is not None:
             return RouteRefusal(
@@ -167,6 +178,14 @@ class RouteMatch(NamedTuple):
             Resource(route.type, identifier, properties or None),
             args if route.args else None,
         )
+
+    def _body_twin(self, document: Mapping[str, Json]) -> str | None:
+        """Return a member that some upstream takes for a value of query or path, unless it repeats that of the path."""
+        for source, value in self.values.items():
+            twin = body_twin(document, (source.name,))
+            if twin is not None and (source.kind is SourceKind.QUERY or str(document[twin]) != value):
+                return twin
+        return body_twin(document, self.route.queries)
 
 
 class McpMatch(NamedTuple):
@@ -218,6 +237,8 @@ class RouteTable:
         asked = query_values(query, route.queries)
         if asked is None:
             return RouteRefusal(Reason.AMBIGUOUS_REQUEST, "the query is ambiguous")
+        if (twin := query_twin(query, route.elsewhere, route.queries)) is not None:
+            return RouteRefusal(Reason.AMBIGUOUS_REQUEST, f"the query has the parameter {twin}, {_ELSEWHERE}")
         values = {
             ValueSource(SourceKind.PATH, name): segment
             for name, segment in zip(route.names, path.segments, strict=True)

@@ -347,3 +347,54 @@ class TestAPathThatAnUpstreamTakesForAnotherRoutes:
         assert reason(asked(made, target, method="POST")) is Reason.AMBIGUOUS_REQUEST
         assert isinstance(made.find("POST", HOST, "/mcp"), McpMatch)
         assert reason(asked(made, "/other", method="POST")) is None
+
+
+class TestAValueInAnotherPartOfTheCall:
+    """Frameworks merge path, query and body, each in an order of its own: a name stands in one of them."""
+
+    PAY = route("/customers/{id}/pay", "pay", methods="POST", args={"amount": "/amount", "to": "/order/to"})
+    ALL = route("/customers/{id}/all", "all", methods="POST", args={"all": "", "mode": "{query.mode}"})
+    NOTICE = route("/notices/{id}", "notify", methods="POST", args={"text": "/text", "kind": "{query.kind}"})
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "amount=9000",
+            "Amount=9000",
+            "amount[]=9000",
+            "[amount]=9000",
+            "%61mount=9000",
+            "order[to]=x",
+            "order.to=x",
+            "order=x",
+            "id=7",
+            "ID=7",
+            "verbose=1&amount=9000",
+            "verbose=1;amount=9000",
+        ],
+    )
+    def test_in_the_query_for_the_path_or_the_body_is_ambiguous(self, query: str) -> None:
+        found = asked(table(self.PAY), f"/customers/1/pay?{query}", method="POST", body={"amount": 5})
+        assert reason(found) is Reason.AMBIGUOUS_REQUEST
+
+    @pytest.mark.parametrize("query", ["", "?verbose=1", "?amounts=9000", "?to=x"])
+    def test_of_another_name_is_not(self, query: str) -> None:
+        found = asked(table(self.PAY), f"/customers/1/pay{query}", method="POST", body={"amount": 5, "note": "x"})
+        assert isinstance(found, MappedCall)
+
+    @pytest.mark.parametrize(("query", "refused"), [("mode=x", False), ("mode=x&amount=1", True), ("verbose=1", True)])
+    def test_of_any_name_is_ambiguous_where_the_whole_body_is_taken(self, query: str, *, refused: bool) -> None:
+        found = asked(table(self.ALL), f"/customers/1/all?{query}", method="POST", body={"note": "x"})
+        assert (reason(found) is Reason.AMBIGUOUS_REQUEST) == refused
+
+    @pytest.mark.parametrize("member", ["kind", "Kind", "id", "ID"])
+    def test_in_the_body_for_the_query_or_the_path_is_ambiguous(self, member: str) -> None:
+        body = {"text": "x", member: "other"}
+        found = asked(table(self.NOTICE), "/notices/1?kind=a", method="POST", body=body)
+        assert reason(found) is Reason.AMBIGUOUS_REQUEST
+        assert reason(asked(table(self.NOTICE), "/notices/1", method="POST", body=body)) is Reason.AMBIGUOUS_REQUEST
+
+    @pytest.mark.parametrize("value", ["1", 1], ids=["text", "number"])
+    def test_in_the_body_that_repeats_the_path_is_not(self, value: object) -> None:
+        found = asked(table(self.NOTICE), "/notices/1?kind=a", method="POST", body={"text": "x", "id": value})
+        assert isinstance(found, MappedCall)

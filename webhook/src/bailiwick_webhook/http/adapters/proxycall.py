@@ -194,7 +194,16 @@ async def _mapped(
     headers = _values_by_name(question.headers)
     if not found.route.reads_body:
         told = None if found.route.forms else _hidden(question.headers, raw)
-        return found.call(headers) if told is None else RouteRefusal(Reason.AMBIGUOUS_REQUEST, told)
+        if told is not None:
+            return RouteRefusal(Reason.AMBIGUOUS_REQUEST, told)
+        if not found.route.queries or not raw or not says_json(question.headers):
+            return found.call(headers)
+        # No argument is taken from it, but an upstream may take it for the query.
+        document = await _document(authenticator, question, of, raw)
+        if document is None:
+            detail = "the route takes arguments from the query, and the body is no JSON object that could have them too"
+            return RouteRefusal(Reason.UNINSPECTABLE, detail)
+        return await _beside(authenticator, of, raw, partial(found.call, headers, document))
     if raw == b"":
         return RouteRefusal(
             Reason.CONTEXT_INSUFFICIENT,
