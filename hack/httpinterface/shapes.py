@@ -11,12 +11,14 @@ from bailiwick_engine.history.state import CallOutcome
 from bailiwick_engine.reasonrow import NextAction
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.http.adapters import replies
+from bailiwick_webhook.http.authzen.messages import MAX_NAME
 from bailiwick_webhook.http.authzen.pages import MAX_LIMIT
 
 Shape = dict[str, Any]
 
 TEXT: Final[Shape] = {"type": "string"}
-_NAME: Final[Shape] = {"type": "string", "minLength": 1}
+_TEXT_THERE: Final[Shape] = {"type": "string", "minLength": 1}
+_NAME: Final[Shape] = {**_TEXT_THERE, "maxLength": MAX_NAME}
 _TIME: Final[Shape] = {"type": "string", "format": "date-time"}
 _URL: Final[Shape] = {"type": "string", "format": "uri"}
 _OPEN: Final[Shape] = {"type": "object", "additionalProperties": True}
@@ -79,7 +81,7 @@ SENT: Final[dict[str, Shape]] = {
         " dry_run and business_justification.",
     ),
     "PresentedApproval": described(
-        an_object(("id",), id=_NAME, state=TEXT, approved_at=TEXT, approved_until=TEXT),
+        an_object(("id",), id=_TEXT_THERE, state=TEXT, approved_at=TEXT, approved_until=TEXT),
         "The approval of an approved task. state is the approval token.",
     ),
     "EvaluationRequest": an_object(("subject", "action", "resource"), **_CALL),

@@ -189,6 +189,36 @@ class TestAStranger:
         assert (said.status, said.headers["X-Request-ID"]) == (401, "mine")
 
 
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("waits", [False, True])
+async def test_the_first_item_that_is_forbidden_ends_a_batch_and_is_its_one_record(
+    alone: Alone,
+    monkeypatch: pytest.MonkeyPatch,
+    large: bool,  # noqa: FBT001 - a parameter
+    waits: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    monkeypatch.setattr(KeptRecords, "waits", waits)
+    asked = batch(*[{}] * 100)
+    if large:
+        asked["context"]["args"] = {"text": "x" * 9_000}
+    async with asking(alone) as pdp:
+        said = await pdp.post("evaluations", asked, STRANGER)
+    assert said.status == 403
+    assert [json.loads(line)["item"] for line in alone.records.lines] == [0]
+
+
+async def test_a_batch_that_ends_before_what_is_forbidden_is_answered(alone: Alone) -> None:
+    of_itself = {**body(), "context": {}}
+    other = {"subject": {"type": "serviceAccount", "id": STRANGER}}
+    asked = {**of_itself, "evaluations": [ITEMS[4], other]}
+    async with asking(alone) as pdp:
+        whole = await pdp.post("evaluations", asked, AGENT)
+        ended = await pdp.post(
+            "evaluations", asked | {"options": {"evaluations_semantic": "deny_on_first_deny"}}, AGENT
+        )
+    assert (whole.status, ended.status, decisions(ended)) == (403, 200, [False])
+
+
 class TestASubjectThatAsksAboutItself:
     def itself(self, **more: object) -> Object:
         return {**body(), "context": {}, **more}

@@ -11,7 +11,8 @@ from bailiwick_webhook.http.problems import ProblemError
 
 # Mostly right, so that the parsers get far.
 odd: Final = st.sampled_from([None, "", "x", 0, 1, True, False, [], ["x"], {}, {"a": 1}, 1.5])
-texts: Final = st.one_of(st.just("x"), st.just("y"), st.just("x"), odd)
+long: Final = st.sampled_from(["x" * messages.MAX_NAME, "x" * (messages.MAX_NAME + 1)])
+texts: Final = st.one_of(st.just("x"), st.just("y"), st.just("x"), odd, long)
 objects: Final[st.SearchStrategy[Any]] = st.one_of(st.just({}), st.just({"env": "prod"}), st.just({}), odd)
 
 

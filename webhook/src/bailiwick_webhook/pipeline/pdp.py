@@ -63,7 +63,7 @@ __all__ = ["Decision", "Pdp"]
 _log = structlog.get_logger()
 _NOTHING = Snapshot({})
 # Members of an enumeration are looked up slowly.
-_ALLOW, _USE_GRANT = Outcome.ALLOW, Outcome.USE_GRANT
+_ALLOW, _USE_GRANT, _FORBIDDEN = Outcome.ALLOW, Outcome.USE_GRANT, Outcome.FORBIDDEN
 
 
 class Pdp:
@@ -217,7 +217,7 @@ class Pdp:
     ) -> list[Decision | None]:
         """Decide a batch whole, on one snapshot, then use grants in order, up to the item that ends it.
 
-        None stands for an item that cannot be decided, and counts as denied.
+        None stands for an item that cannot be decided, and counts as denied. What is forbidden ends it.
         """
         first = next((item for item in items if item is not None), None)
         with self._observe(Stage.BATCH, first) as report:
@@ -246,6 +246,8 @@ class Pdp:
                 one = self._evaluator.evaluate_now(item, inputs)
             judged.append(one)
             shadows.append(None if one is None else self.shadows.shadowed_call(one, self._evaluator.grants_for))
+            if one is not None and one.verdict.outcome is _FORBIDDEN:
+                break  # The whole batch is refused by it, and one record says so.
         if self._records.waits or any(one is not None and one.needs_wait for one in judged):
             decisions = await self._settle_then_record(judged, semantic, slices)
         else:

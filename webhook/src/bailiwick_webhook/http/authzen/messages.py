@@ -1,7 +1,8 @@
 """AuthZEN Authorization API 1.0, access evaluation: body to call, decision to answer.
 
 Holds: a denial is 200 with `decision: false` (AuthZEN 1.0, "Access Evaluation Response"); unknown members are ignored;
-a member of the wrong type is 400 with its path.
+a member of the wrong type is 400 with its path, and so is a name that is longer than `MAX_NAME`. Names stand in the
+record of every item of a batch, and can be sent once for all of them.
 """
 
 from collections.abc import Mapping
@@ -25,6 +26,8 @@ _KINDS: Final[dict[type, str]] = {dict: "an object", str: "a string", bool: "tru
 _OBJECT: Final = frozenset({dict, type(None)})
 _TEXT: Final = frozenset({str, type(None)})
 _FLAG: Final = frozenset({bool, type(None)})
+MAX_NAME: Final = 4_096
+"""Characters of each name in a call. A policy names nothing of more than 253; a path has at most so many bytes."""
 DENIAL_SECONDS: Final = 600
 RETRY_AFTER: Final = 5
 _RULES: Final = 4_096
@@ -87,6 +90,8 @@ def parse_call(defaults: EvaluationDefaults, action: Any, resource: Any) -> Eval
     kind, identifier, properties = resource.get("type"), resource.get("id"), resource.get("properties")
     if not (type(name) is type(kind) is type(identifier) is str and name and kind and identifier):
         return None
+    if len(name) > MAX_NAME or len(kind) > MAX_NAME or len(identifier) > MAX_NAME:
+        return None
     if not (type(doing) in _OBJECT and type(properties) in _OBJECT):
         return None
     return Evaluation(
@@ -112,6 +117,8 @@ def parse_defaults(subject: Any, context: Any) -> EvaluationDefaults | None:  # 
         return None
     intent = context.get("intent")
     if not (type(intent) in _TEXT and intent != "" and type(context.get("args")) in _OBJECT):
+        return None
+    if len(kind) > MAX_NAME or len(identifier) > MAX_NAME or (intent is not None and len(intent) > MAX_NAME):
         return None
     if RESERVED_CONTEXT.isdisjoint(context):
         return EvaluationDefaults(
@@ -163,15 +170,15 @@ def _check(body: Mapping[str, Any]) -> None:
     evidence = _optional(context, "evidence", dict, "context.evidence") or {}
     if not isinstance(context.get("args"), dict | None):
         raise bad_request("must be an object", "context.args")
-    if _optional(context, "intent", str, "context.intent") == "":
-        raise bad_request("must not be empty", "context.intent")
+    if context.get("intent") is not None:
+        _name(context, "intent", "context.intent")
     for entity, members, path in (
         (subject, ("type", "id"), "subject"),
         (action, ("name",), "action"),
         (resource, ("type", "id"), "resource"),
     ):
         for name in members:
-            _text(entity, name, f"{path}.{name}")
+            _name(entity, name, f"{path}.{name}")
         _optional(entity, "properties", dict, f"{path}.properties")
         if entity is subject:
             for name in ("subject_token", "actor_token"):
@@ -298,6 +305,11 @@ def _text(entity: Mapping[str, Any], name: str, path: str) -> str:
     if not found:
         raise bad_request("must not be empty", path)
     return found
+
+
+def _name(entity: Mapping[str, Any], name: str, path: str) -> None:
+    if len(_text(entity, name, path)) > MAX_NAME:
+        raise bad_request(f"has more than {MAX_NAME} characters", path)
 
 
 def _optional(entity: Mapping[str, Any], name: str, kind: type[Any], path: str) -> Any:  # noqa: ANN401 - of that kind
