@@ -194,8 +194,8 @@ class TestAStranger:
 async def test_the_first_item_that_is_forbidden_ends_a_batch_and_is_its_one_record(
     alone: Alone,
     monkeypatch: pytest.MonkeyPatch,
-    large: bool,  # noqa: FBT001 - a parameter
-    waits: bool,  # noqa: FBT001 - a parameter
+    large: bool,
+    waits: bool,
 ) -> None:
     monkeypatch.setattr(KeptRecords, "waits", waits)
     asked = batch(*[{}] * 100)

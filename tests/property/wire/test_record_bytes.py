@@ -72,7 +72,7 @@ def requests(draw: st.DrawFn) -> tuple[str, str, Object]:
 @given(requests(), st.booleans())
 def test_a_request_writes_no_more_than_its_decisions_are_worth(
     request: tuple[str, str, Object],
-    asserted: bool,  # noqa: FBT001 - drawn
+    asserted: bool,
 ) -> None:
     asyncio.run(_held(*request, asserted=asserted))
 

@@ -90,7 +90,7 @@ def parse_call(defaults: EvaluationDefaults, action: Any, resource: Any) -> Eval
     kind, identifier, properties = resource.get("type"), resource.get("id"), resource.get("properties")
     if not (type(name) is type(kind) is type(identifier) is str and name and kind and identifier):
         return None
-    if len(name) > MAX_NAME or len(kind) > MAX_NAME or len(identifier) > MAX_NAME:
+    if max(len(name), len(kind), len(identifier)) > MAX_NAME:
         return None
     if not (type(doing) in _OBJECT and type(properties) in _OBJECT):
         return None
@@ -108,17 +108,16 @@ def parse_call(defaults: EvaluationDefaults, action: Any, resource: Any) -> Eval
 
 def parse_defaults(subject: Any, context: Any) -> EvaluationDefaults | None:  # noqa: ANN401 - any JSON value
     """Return what a body says besides; None where anything is wrong with it."""
-    if context is None:
-        context = {}
+    context = {} if context is None else context
     if type(subject) is not dict or type(context) is not dict:
         return None
     kind, identifier, properties = subject.get("type"), subject.get("id"), subject.get("properties")
-    if not (type(kind) is type(identifier) is str and kind and identifier and type(properties) in _OBJECT):
+    if not (type(kind) is type(identifier) is str and type(properties) in _OBJECT):
         return None
-    intent = context.get("intent")
-    if not (type(intent) in _TEXT and intent != "" and type(context.get("args")) in _OBJECT):
+    if not (0 < len(kind) <= MAX_NAME and 0 < len(identifier) <= MAX_NAME):
         return None
-    if len(kind) > MAX_NAME or len(identifier) > MAX_NAME or (intent is not None and len(intent) > MAX_NAME):
+    intent, args = context.get("intent"), context.get("args")
+    if not (type(intent) in _TEXT and intent != "" and type(args) in _OBJECT and len(intent or "") <= MAX_NAME):
         return None
     if RESERVED_CONTEXT.isdisjoint(context):
         return EvaluationDefaults(
@@ -130,12 +129,10 @@ def parse_defaults(subject: Any, context: Any) -> EvaluationDefaults | None:  # 
     approval = None if shown is None else _presented(shown)
     if not (type(evidence) in _OBJECT and type(reason) in _TEXT and type(explain) in _FLAG and type(dry_run) in _FLAG):
         return None
-    if shown is not None and approval is None:
-        return None
     token, actor_token = (
         (None, None) if evidence is None else (evidence.get("subject_token"), evidence.get("actor_token"))
     )
-    if not (type(token) in _TEXT and type(actor_token) in _TEXT):
+    if (shown is None) != (approval is None) or not (type(token) in _TEXT and type(actor_token) in _TEXT):
         return None
     bound = {name: value for name, value in context.items() if name not in RESERVED_CONTEXT}
     return EvaluationDefaults(
