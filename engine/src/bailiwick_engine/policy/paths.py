@@ -7,7 +7,7 @@ refused, since the upstream may correct it in another way.
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -132,10 +132,10 @@ def query_twin(query: str, names: Collection[str], taken: Collection[str]) -> st
     return None
 
 
-def body_twin(members: Iterable[str], names: Collection[str]) -> str | None:
-    """Return a member of a body that some upstream takes for one of these parameters; None where there is none."""
-    wanted = frozenset(reading for name in names for reading in _readings(name))
-    return next((one for one in members if not wanted.isdisjoint(_readings(one))), None) if wanted else None
+def body_twins(members: Iterable[str], name: str) -> Iterator[str]:
+    """Yield the members of a body that some upstream takes for a parameter of this name."""
+    wanted = _readings(name)
+    return (one for one in members if not wanted.isdisjoint(_readings(one)))
 
 
 def _readings(name: str) -> frozenset[str]:

@@ -15,7 +15,7 @@ from bailiwick_engine.policy.membernames import other_spelling, twin_members
 from bailiwick_engine.policy.paths import (
     CanonicalPath,
     PathDefect,
-    body_twin,
+    body_twins,
     canonical_host,
     canonical_path,
     query_twin,
@@ -182,10 +182,11 @@ class RouteMatch(NamedTuple):
     def _body_twin(self, document: Mapping[str, Json]) -> str | None:
         """Return a member that some upstream takes for a value of query or path, unless it repeats that of the path."""
         for source, value in self.values.items():
-            twin = body_twin(document, (source.name,))
-            if twin is not None and (source.kind is SourceKind.QUERY or str(document[twin]) != value):
-                return twin
-        return body_twin(document, self.route.queries)
+            if source.kind is SourceKind.PATH:
+                for twin in body_twins(document, source.name):
+                    if not _repeats(document[twin], value):
+                        return twin
+        return next((twin for name in self.route.queries for twin in body_twins(document, name)), None)
 
 
 class McpMatch(NamedTuple):
@@ -298,6 +299,11 @@ def _is_read_as(segment: str, literal: str, *, has_format: bool) -> bool:
     """Tell whether some upstream takes a segment for this one, which is folded. `has_format`: it is the last one."""
     folded = caseless_text(segment)
     return folded == literal or (has_format and folded.startswith(f"{literal}."))
+
+
+def _repeats(held: Json, text: str) -> bool:
+    """Tell whether a member says what stands in a path: as a text, or as a whole number."""
+    return held == text if isinstance(held, str) else type(held) is int and str(held) == text
 
 
 def _pointed(document: Json, pointer: Pointer) -> Json:

@@ -394,6 +394,16 @@ class TestAValueInAnotherPartOfTheCall:
         assert reason(found) is Reason.AMBIGUOUS_REQUEST
         assert reason(asked(table(self.NOTICE), "/notices/1", method="POST", body=body)) is Reason.AMBIGUOUS_REQUEST
 
+    @pytest.mark.parametrize("id_twice", [{"id": "1", "Id": "vip"}, {"Id": "vip", "id": "1"}], ids=["first", "last"])
+    def test_in_the_body_twice_is_ambiguous_though_one_repeats_the_path(self, id_twice: dict[str, str]) -> None:
+        found = asked(table(self.NOTICE), "/notices/1?kind=a", method="POST", body={"text": "x", **id_twice})
+        assert reason(found) is Reason.AMBIGUOUS_REQUEST
+
+    @pytest.mark.parametrize(("path", "value"), [("True", True), ("None", None), ("1", 1.0), ("1", ["1"]), ("01", 1)])
+    def test_in_the_body_that_only_python_spells_like_the_path_is_ambiguous(self, path: str, value: object) -> None:
+        found = asked(table(self.NOTICE), f"/notices/{path}?kind=a", method="POST", body={"text": "x", "id": value})
+        assert reason(found) is Reason.AMBIGUOUS_REQUEST
+
     @pytest.mark.parametrize("value", ["1", 1], ids=["text", "number"])
     def test_in_the_body_that_repeats_the_path_is_not(self, value: object) -> None:
         found = asked(table(self.NOTICE), "/notices/1?kind=a", method="POST", body={"text": "x", "id": value})
