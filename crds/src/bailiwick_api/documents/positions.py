@@ -44,6 +44,11 @@ MAX_FLAWS: Final = 20
 _BEGIN: Final = Position(1, 1)
 # A line that begins so ends the document in every context (YAML 1.2.2, 9.1.2, c-forbidden), so a cut there is exact.
 _MARKER: Final = re.compile(r"^(?:---|\.\.\.)(?=[ \t\r\n]|\Z)", re.MULTILINE)
+# kubectl takes this for the end of a document too, and leaves out the rest of the line. To YAML it is a part of the
+# document, or the first line of the next one.
+_UNCLEAR_MARKER: Final = re.compile(r"^---(?![ \t]*\r?$|[ \t]+#)", re.MULTILINE)
+# What may follow `...`, which ends a document for YAML and not for kubectl.
+_NOTHING: Final = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\r?(?:\n|\Z))*")
 _ANCHOR: Final = re.compile(r"&\S+[ \t]*(?:\r?\n[ \t]*)?")
 
 
@@ -77,6 +82,12 @@ class Document:
     start: Position = _BEGIN
     _source: Source = field(default=Source(""), repr=False, compare=False)
     _spots: dict[str, _Spot] = field(default_factory=dict, repr=False, compare=False)
+    _span: tuple[int, int] = field(default=(0, 0), repr=False, compare=False)
+
+    @property
+    def text(self) -> str:
+        """The text of the document, read to its end or not."""
+        return self._source.text[slice(*self._span)]
 
     def place(self, path: str, line: int = 0, column: int = 0) -> Position:
         """Return the position of a member (`spec.rules[2].conditions[0].expression`).
@@ -126,8 +137,20 @@ def documents(raw: bytes) -> tuple[Document, ...]:
     cuts = list(dict.fromkeys([*markers, len(text)]))
     if len(cuts) > MAX_DOCUMENTS:
         return (_refused_document(Source(""), 0, f"more than {MAX_DOCUMENTS} documents in one file"),)
-    composed = (_document(source, begin, end) for begin, end in pairwise(cuts))
+    composed = (*(_document(source, begin, end) for begin, end in pairwise(cuts)), *_unclear(source))
     return tuple(document for document in composed if document.data is not None or document.flaws)
+
+
+def _unclear(source: Source) -> Iterator[Document]:
+    """Yield a document that cannot be read for each place at which kubectl parts a stream in another way than YAML."""
+    for found in _UNCLEAR_MARKER.finditer(source.text):
+        yield _refused_document(source, found.start(), "put --- on a line of its own, or a space before the comment")
+    for found in _MARKER.finditer(source.text):
+        if found[0] == "...":
+            after = _MARKER.search(source.text, found.end())
+            end = len(source.text) if after is None else after.start()
+            if _NOTHING.fullmatch(source.text, found.end(), end) is None:
+                yield _refused_document(source, found.end(), "after ..., begin the next document with ---")
 
 
 def _document(source: Source, begin: int, end: int) -> Document:
@@ -193,7 +216,8 @@ class _Composer:
             complete = False
         root = self._spots.get("")
         start = self._source.place(self._begin if root is None else root.start)
-        return Document(whole[0], complete, tuple(self._flaws), start, self._source, self._spots)
+        span = (self._begin, self._begin + len(self._chunk))
+        return Document(whole[0], complete, tuple(self._flaws), start, self._source, self._spots, span)
 
     def _document(self, whole: list[Any]) -> None:
         if self._spots:

@@ -9,7 +9,8 @@ Holds: no problem widens. An object that parses but is not a valid policy denies
 read, otherwise its endpoint, otherwise its namespace. A document that does not parse to its end denies the whole
 endpoint that was named before the fault, because a list of subjects beside a fault may be incomplete. Without a
 namespace it denies its endpoint in every namespace, and without a readable endpoint, everything. Only a document that
-names itself as another API group's kind is skipped.
+names itself as another API group's kind is skipped, and only where nothing of ours can stand in it: kubectl applies the
+items of any list, and what it reads beyond the place where this reader stops.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeGuard
 
 from pydantic import ValidationError
@@ -48,6 +49,8 @@ _MEMBERS: Final = ("apiVersion", "kind", "metadata", "spec", "status")
 _LABEL: Final = re.compile(DNS_LABEL.rstrip("$") + r"\Z")
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\Z")
 _MAX_LABEL: Final = 63
+# Our group in a text, or what may spell it in another way.
+_OUR_NAME: Final = re.compile(re.escape(GROUP) + r"|\\[xuU\r\n]|!!|^%", re.MULTILINE)
 # Of names that a uid is made from; itself made from the project's name.
 _SPACE: Final = uuid.uuid5(uuid.NAMESPACE_DNS, GROUP)
 
@@ -152,7 +155,12 @@ def contents(label: str, document: Document, ledger: BudgetLedger) -> Steps[Mani
     ignored = 0
     for path, obj in objects(document):
         if is_foreign(obj):
-            ignored += 1
+            if (why := _hides(document, obj)) is None:
+                ignored += 1
+            else:
+                flaws = (Flaw("", why, document.start), *document.flaws)
+                unread = replace(document, data=None, complete=False, flaws=flaws)
+                entries.append((yield from _Reading(label, unread, "", None).entry(ledger)))
         elif is_data(obj):
             data.append((yield from _Reading(label, document, path, obj).data(ledger)))
         else:
@@ -181,6 +189,28 @@ def is_foreign(obj: object) -> bool:
     if kind in {_KIND, f"{_KIND}List"} or (version, kind) == ("v1", "List"):
         return False
     return kind == _GRANT or version.partition("/")[0] != GROUP
+
+
+def _hides(document: Document, foreign: Mapping[str, Any]) -> str | None:
+    """Return how a policy may stand in an object of another kind, where kubectl finds it; None where it cannot."""
+    if _may_name_us(foreign.get("items")):
+        return "kubectl takes the items of this list for objects; put them in a list of kind List"
+    if (document.flaws or not document.complete) and _OUR_NAME.search(document.text):
+        return "this document cannot be read in one way, and kubectl may find an object of Bailiwick in it"
+    return None
+
+
+def _may_name_us(items: object) -> bool:
+    if not isinstance(items, list):
+        return False
+    for item in items:
+        if isinstance(item, dict):
+            version, kind = item.get("apiVersion"), item.get("kind")
+            if kind == _KIND or (isinstance(version, str) and version.partition("/")[0] == GROUP):
+                return True
+            if _may_name_us(item.get("items")):
+                return True
+    return False
 
 
 class _Reading:
