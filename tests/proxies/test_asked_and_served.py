@@ -7,49 +7,21 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 
-from proxies.configurations import EXAMPLES
 from support.objects import AGENT
 from support.proxies import frames
 from support.proxies.bed import FORGED, HIDDEN, HOST, LAST, OTHER, TRAILERS, Bed, Call, chunked
 from support.proxies.drawncalls import UPGRADES, calls
 from support.proxies.frames import Field
 from support.proxies.kinds import PROXIES, envoy_grpc
+from support.proxies.lawscene import LawScene
 from support.proxies.reports import FAILING, ReportingUpstream
 from support.proxies.scene import Scene
 from support.proxies.witness import witness
-
-
-class LawScene(Scene):
-    """A policy under which calls of several methods pass, and two of its paths are alike but for their case."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        policy = yaml.safe_load((EXAMPLES / "policy.yaml").read_text())
-        own = policy["spec"]["endpointSettings"]["http"]
-        own["routes"] += [
-            route("GET POST PUT", "/{id}/{part}", "parts.touch"),
-            route("GET POST PUT", "/admin/{id}", "admin.touch"),
-            route("POST", "/uploads/{id}", "uploads.make"),
-        ]
-        policy["spec"]["rules"] = [
-            {
-                **policy["spec"]["rules"][0],
-                "actions": ["customers.list", "customers.get", "customers.notify", "parts.touch", "uploads.make"],
-                "resources": [{"type": "customer", "ids": ["*"]}],
-            }
-        ]
-        (self.policies / "policy.yaml").write_text(yaml.safe_dump(policy))
-
-
-def route(methods: str, path: str, action: str) -> dict[str, object]:
-    return {"methods": methods.split(), "path": path, "action": action, "resource": {"type": "customer", "id": "{id}"}}
 
 
 @pytest.fixture(scope="module")

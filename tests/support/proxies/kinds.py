@@ -49,7 +49,7 @@ def _nginx(scene: Scene, folder: Path, upstream: int, point: int, changes: Chang
     (port,) = free_ports(1)
     replaced = {
         "listen 8080;": f"listen 127.0.0.1:{port};",
-        "server crm-api.crm.svc:8080;": f"server 127.0.0.1:{upstream};",
+        "server crm-api.crm.svc:8080 max_fails=0;": f"server 127.0.0.1:{upstream} max_fails=0;",
         f"server {SERVER_NAME}:443 ": f"server 127.0.0.1:{point} ",
         "/etc/nginx/client/tls.crt": str(scene.proxy.certificate),
         "/etc/nginx/client/tls.key": str(scene.proxy.key),

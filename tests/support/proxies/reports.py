@@ -59,6 +59,8 @@ class ReportingUpstream(Server):
                 if call is None:
                     return
                 self.calls.append(call)
+                if self.ends(call):
+                    return
                 offered = call.all("upgrade")
                 if offered:
                     connection.sendall(_SWITCHED % (offered[0].encode("latin-1"), _accepted(call)))
@@ -67,6 +69,10 @@ class ReportingUpstream(Server):
                 else:
                     connection.sendall(self.answer)
                 tunnel = tunnel or bool(offered) or call.method == "CONNECT"
+
+    def ends(self, call: ReportedCall) -> bool:
+        """Tell whether a connection ends here, without an answer to this call."""
+        return False
 
     def _read(self, bytes_in: "_Bytes", *, tunnel: bool) -> ReportedCall | None:
         head = bytes_in.until(b"\r\n\r\n")
