@@ -44,7 +44,7 @@ async def application(scope: Scope, receive: object, send: object) -> None:
     raise AssertionError("nothing of the application runs")
 
 
-class Served:
+class AskingApplication:
     """A guarded application, and the decision point that it asks."""
 
     def __init__(self, alone: Alone, pdp: AsyncBailiwick, cluster: Cluster) -> None:
@@ -58,17 +58,17 @@ class Served:
 
 
 @pytest.fixture
-async def served() -> AsyncIterator[Served]:
+async def served() -> AsyncIterator[AskingApplication]:
     cluster = Cluster()
     alone = Alone([stored(rule())], cluster=cluster)
     server = await serve(alone.application, "127.0.0.1", 0)
     async with AsyncBailiwick(f"http://127.0.0.1:{server.port}", endpoint="crm/crm-api", token=lambda: PEP) as pdp:
-        yield Served(alone, pdp, cluster)
+        yield AskingApplication(alone, pdp, cluster)
     cluster.go.set()
     await server.stop()
 
 
-async def test_looks_of_people_without_a_credential_cost_the_api_server_a_ration(served: Served) -> None:
+async def test_looks_of_people_without_a_credential_cost_the_api_server_a_ration(served: AskingApplication) -> None:
     began = time.monotonic()
     said = Counter(await asyncio.gather(*(served.look() for _ in range(200))))
     # Ten a second, beside those that there are at once; what has no look is made again by the client, which waits.
@@ -77,7 +77,7 @@ async def test_looks_of_people_without_a_credential_cost_the_api_server_a_ration
     assert served.alone.pdp.counts.overloads[Overload.LOOKS, CallerClass.ENFORCERS] > 0
 
 
-async def test_looks_that_wait_for_an_api_server_keep_no_decision_waiting(served: Served) -> None:
+async def test_looks_that_wait_for_an_api_server_keep_no_decision_waiting(served: AskingApplication) -> None:
     served.cluster.hanging = True
     looks = [asyncio.create_task(served.look()) for _ in range(120)]
     while served.cluster.reads < LOOKS:  # noqa: ASYNC110 - of the other side of a socket

@@ -80,7 +80,7 @@ async def test_it_is_the_same_in_threads(slow: SlowServer) -> None:
     transport.close()
 
 
-class Losing:
+class LossyTransport:
     """Loses questions on their way, until it is mended."""
 
     def __init__(self, inner: AsyncTransport, lost: Callable[[HttpRequest], bool]) -> None:
@@ -98,7 +98,7 @@ class Losing:
 
 async def test_a_decision_point_that_shows_its_metadata_is_asked_after_any_number_of_lost_questions() -> None:
     server = await serve(Alone([stored(rule())]).application, "127.0.0.1", 0)
-    losing = Losing(AsyncHttpTransport(), lambda request: request.method == "POST")
+    losing = LossyTransport(AsyncHttpTransport(), lambda request: request.method == "POST")
     url = f"http://127.0.0.1:{server.port}"
     async with AsyncBailiwick(url, endpoint="crm/crm-api", token=lambda: PEP, transport=losing) as pdp:
         lost = [await pdp.evaluate(CALL) for _ in range(3 * FAILURES)]
@@ -109,7 +109,7 @@ async def test_a_decision_point_that_shows_its_metadata_is_asked_after_any_numbe
 
 
 async def test_one_that_shows_none_is_left_alone() -> None:
-    losing = Losing(AsyncHttpTransport(), lambda _: True)
+    losing = LossyTransport(AsyncHttpTransport(), lambda _: True)
     async with AsyncBailiwick("http://127.0.0.1:9", endpoint="crm/crm-api", token=None, transport=losing) as pdp:
         lost = [await pdp.evaluate(CALL) for _ in range(FAILURES + 2)]
     assert [one.attempts for one in lost] == [1] * (FAILURES + 1) + [0]

@@ -21,7 +21,7 @@ SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True)
-class Asked:
+class TimedQuestion:
     """A question: when, and what the decision point does with it: `status` after `takes` seconds; 0: nothing."""
 
     at: float
@@ -32,8 +32,8 @@ class Asked:
 _Steps = Generator[Send | Pause, HttpResponse | TransportError | None, QuestionReply]
 _times: Final = st.integers(0, 400).map(lambda tenths: tenths / 10)
 _takes: Final = st.sampled_from([0.01, 0.3, 1.9])
-_answered: Final = st.builds(Asked, _times, st.sampled_from([200, 400, 401, 403, 429]), _takes)
-_unanswered: Final = st.builds(Asked, _times, st.sampled_from([0, 0, 0, 500, 503]), _takes)
+_answered: Final = st.builds(TimedQuestion, _times, st.sampled_from([200, 400, 401, 403, 429]), _takes)
+_unanswered: Final = st.builds(TimedQuestion, _times, st.sampled_from([0, 0, 0, 500, 503]), _takes)
 _crowds: Final = st.lists(st.one_of(_answered, _unanswered, _unanswered, _unanswered), max_size=60)
 
 
@@ -41,7 +41,7 @@ class Clock:
     now = 0.0
 
 
-def outcomes(questions: Sequence[Asked], *, lives: bool = True) -> list[tuple[QuestionReply, float]]:
+def outcomes(questions: Sequence[TimedQuestion], *, lives: bool = True) -> list[tuple[QuestionReply, float]]:
     """Ask all questions of one client, and return what came of each and how long it took. `lives`: metadata come."""
     clock = Clock()
     exchanger = Exchanger(lambda: "own", Breaker(clock=lambda: clock.now), lambda: clock.now, lambda: 0.5)
@@ -80,7 +80,7 @@ def _answer(step: Send, status: int, takes: float) -> tuple[float, HttpResponse 
 
 @settings(max_examples=300)
 @given(_crowds)
-def test_a_question_without_an_answer_changes_no_answer_to_another(crowd: list[Asked]) -> None:
+def test_a_question_without_an_answer_changes_no_answer_to_another(crowd: list[TimedQuestion]) -> None:
     for one, (reply, _) in zip(crowd, outcomes(crowd), strict=True):
         # A look whether the decision point lives can cost a question half of its time.
         if one.status and one.takes < SECONDS / 2:
@@ -91,18 +91,18 @@ def test_a_question_without_an_answer_changes_no_answer_to_another(crowd: list[A
 @given(st.lists(st.integers(0, 50).map(lambda tenths: tenths / 10), min_size=1, max_size=40))
 def test_a_dead_decision_point_costs_a_few_waits_and_no_wait_a_call(pauses: list[float]) -> None:
     """Of one caller, who asks again some time after each answer."""
-    asked: list[Asked] = []
+    asked: list[TimedQuestion] = []
     now, waits = 0.0, 0
     for pause in pauses:
         now += pause
-        asked.append(Asked(now, 0, 0.0))
+        asked.append(TimedQuestion(now, 0, 0.0))
         took = outcomes(asked, lives=False)[-1][1]
         now, waits = now + took, waits + (took > 0)
     assert waits <= FAILURES + 1 + (now - asked[0].at) / OPEN_SECONDS
 
 
 def test_many_callers_wait_for_a_dead_decision_point_no_longer_than_it_takes_to_settle_the_doubt() -> None:
-    asked = [Asked(number / 10, 0, 0.0) for number in range(200)]
+    asked = [TimedQuestion(number / 10, 0, 0.0) for number in range(200)]
     came = zip(asked, outcomes(asked, lives=False), strict=True)
     late = [took > 0 for one, (_, took) in came if one.at > 2 * SECONDS + FAILURES / 10]
     assert sum(late) <= 200 / 10 / OPEN_SECONDS
