@@ -50,7 +50,7 @@ _LABEL: Final = re.compile(DNS_LABEL.rstrip("$") + r"\Z")
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\Z")
 _MAX_LABEL: Final = 63
 # Our group in a text, or what may spell it in another way.
-_OUR_NAME: Final = re.compile(re.escape(GROUP) + r"|\\[xuU\r\n]|!!|^%", re.MULTILINE)
+_OUR_NAME: Final = re.compile(re.escape(GROUP) + r"|\\[xuU\r\n]|!!|!<|^%", re.MULTILINE)
 # Of names that a uid is made from; itself made from the project's name.
 _SPACE: Final = uuid.uuid5(uuid.NAMESPACE_DNS, GROUP)
 

@@ -45,6 +45,8 @@ HIDING: Final = {
     "behind a merge key": f"{OTHER}data: {{<<: {{a: b}}}}\n{TEXT}",
     "behind what is too deep": f"{OTHER}data: {json.dumps(DEEP)}\n{TEXT}",
     "in escapes": f'{OTHER}data: {{<<: {{a: b}}}}\n"apiVersion": "\\x62ailiwick.\\u0064ev/v1alpha1"\n',
+    "in a verbatim tag": f"{OTHER}data: {{<<: {{a: b}}}}\napiVersion: !<tag:yaml.org,2002:binary> YmFpbGl3aWNr\n",
+    "a marker behind a return alone": f"{OTHER}\r---\r{TEXT}",
     "a comment without a space": f"{OTHER}---#x\n{TEXT}",
     "a comment with a colon": f"{OTHER}---#x:\n{TEXT}",
     "a space of another kind": f"{OTHER}---\u00a0#x:\n{TEXT}",
