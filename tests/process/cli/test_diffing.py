@@ -222,3 +222,32 @@ def test_a_file_that_is_the_same_on_both_sides_still_counts(tmp_path: Path) -> N
     ran = commandline.run("diff", str(tmp_path / "base"), str(tmp_path / "head"))
     # Before all of it stands the gate, which is in the file that is the same.
     assert (ran.code, ran.out) == (0, "same: no call is decided in another way\n"), ran
+
+
+def committed(folder: Path, *more: str) -> str:
+    """Commit what stands in a folder, which becomes a repository; return the commit."""
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main")
+    for words in (("init", "-q"), ("add", "-A"), more, ("commit", "-q", "-m", "state")):
+        if words:
+            subprocess.run([*git, *words], cwd=folder, check=True, capture_output=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], cwd=folder, check=True, capture_output=True, text=True)
+    return head.stdout.strip()
+
+
+@pytest.mark.parametrize("kind", ["link", "submodule"])
+def test_a_folder_that_a_revision_only_refers_to_is_not_passed_over(tmp_path: Path, kind: str) -> None:
+    shared, policies = tmp_path / "shared", tmp_path / "policies"
+    shared.mkdir()
+    policies.mkdir()
+    (policies / "crm.yaml").write_text(EXAMPLE, encoding="utf-8")
+    (shared / "more.yaml").write_text(yaml.safe_dump(policy("crm", "more")), encoding="utf-8")
+    if kind == "link":
+        (policies / "more").symlink_to("../shared")
+        committed(tmp_path)
+    else:
+        there = committed(shared)
+        committed(tmp_path, "update-index", "--add", "--cacheinfo", f"160000,{there},policies/more")
+    words = ("diff", str(policies), "--base", "HEAD", "--fail-on", "any")
+    ran = commandline.run(*words, env={"KUBECONFIG": "/nowhere"})
+    assert ran.code == 2, ran
+    assert f"HEAD:{policies / 'more'} is a {kind}, which is not" in ran.err

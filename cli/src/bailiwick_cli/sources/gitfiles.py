@@ -1,7 +1,8 @@
 """Files as a Git revision holds them, by git itself.
 
 Standing: beside `policies`; the one that runs git. Holds: only the hooks-free plumbing is used, nothing is checked out;
-a name that git could take for an option is refused; a link is never followed.
+a name that git could take for an option is refused; a link is never followed, and what it or a submodule may lead to
+is never passed over.
 """
 
 import subprocess
@@ -15,6 +16,7 @@ from bailiwick_cli.errors import CliError
 from bailiwick_governance.sources.unreadfiles import is_applied_alone, refuse_unread
 
 _LINK: Final = "120000"
+_SUBMODULE: Final = "160000"
 _TIMEOUT: Final = 60.0
 
 
@@ -37,9 +39,14 @@ def files_at(revision: str, name: str) -> list[tuple[str, File]]:
             continue
         mode, _, digest = about.split(" ")
         label = f"{revision}:{folder / found}"
+        if mode == _SUBMODULE:
+            raise CliError(f"{label} is a submodule, which is not read in a revision: compare checkouts of both sides")
         if wanted != "." or policyfiles.is_read(found):
             named.append((label, mode, digest))
-        elif is_applied_alone(found) and mode != _LINK:
+        elif mode == _LINK:
+            # It may lead to a folder, which the files of a checkout would be read from.
+            raise CliError(f"{label} is a link, which is not followed in a revision: name what it leads to instead")
+        elif is_applied_alone(found):
             unread.append((label, digest))
     if len(named) > MAX_FILES:
         raise CliError(f"{name} has more than {MAX_FILES} files at {revision}")
