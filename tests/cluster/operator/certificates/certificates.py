@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from bailiwick_api.accounts import CA_SECRET, SERVING_SECRET, VALIDATING_CONFIGURATION, VALIDATING_WEBHOOK, Installation
+from bailiwick_api.accounts import (
+    CA_SECRET,
+    SERVING_SECRET,
+    TRUST_BUNDLE,
+    VALIDATING_CONFIGURATION,
+    VALIDATING_WEBHOOK,
+    Installation,
+)
 from bailiwick_api.manifests import rbac
 from bailiwick_operator.certificates import authorities, issuer
 from bailiwick_operator.certificates.issuer import CertificateIssuer
@@ -124,6 +131,12 @@ class Certificates:
 
     def delete(self, path: str) -> None:
         accepted(self._admin.delete(path))
+
+    def delete_published(self) -> None:
+        """Delete what callers find the authorities in; what is not there is no matter."""
+        self._admin.delete(self.config_map)
+        self._admin.delete(f"/apis/certificates.k8s.io/v1/clustertrustbundles/{TRUST_BUNDLE}")
+        self.delete_configuration()
 
     def apply(self) -> None:
         """Apply the manifest that the Secrets come with, once more or anew."""
