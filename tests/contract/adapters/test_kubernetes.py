@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -13,6 +14,7 @@ from aiohttp import ClientSession
 from bailiwick_webhook.http import app
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport.server import serve
+from bailiwick_webhook.metrics.table import ConnectionLimit, Port
 from support.objects import Object, gated_rule, rule
 from support.pdp.alone import Alone, KeptRecords, NamedTokens
 from support.revocations import in_force, revocation
@@ -185,10 +187,10 @@ Post = Callable[..., Any]
 
 
 @asynccontextmanager
-async def asked(alone: Alone, path: str) -> AsyncIterator[Post]:
+async def asked(alone: Alone, path: str, bounds: Bounds | None = None) -> AsyncIterator[Post]:
     """Serve, and return what posts to a path; the caller's token is its name."""
     handler: Any = alone.enforce.__call__
-    admission = app.build_admission(handler, lambda: False, alone.pdp.counts, enforce=handler)
+    admission = app.build_admission(handler, lambda: False, alone.pdp.counts, bounds, enforce=handler)
     server = await serve(alone.application if path == "/authorize" else admission, "127.0.0.1", 0)
     try:
         async with ClientSession(f"http://127.0.0.1:{server.port}") as client:
@@ -204,6 +206,16 @@ async def asked(alone: Alone, path: str) -> AsyncIterator[Post]:
             yield post
     finally:
         await server.stop()
+
+
+async def test_a_connection_on_which_reviews_come_is_not_ended_as_one_on_which_nothing_came() -> None:
+    alone = Alone([protecting()])
+    async with asked(alone, "/admission/enforce", Bounds(first=0.3)) as post:
+        began = time.monotonic()
+        while time.monotonic() - began < 1:
+            status, _ = await post(admitting())
+            assert status == 200
+    assert alone.pdp.counts.connections_limited[Port.ADMISSION, ConnectionLimit.SILENT] == 0
 
 
 def reason(status: Mapping[str, Any]) -> str | None:

@@ -32,6 +32,7 @@ from bailiwick_webhook.http.authzen.messages import Evaluation
 from bailiwick_webhook.http.body import check_headers
 from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
 from bailiwick_webhook.http.shares.slots import RequestSlot, other
+from bailiwick_webhook.http.transport import connections
 from bailiwick_webhook.http.transport.answers import json
 from bailiwick_webhook.identity.apiuser import vouched
 from bailiwick_webhook.identity.subject import ClaimedSubject
@@ -99,6 +100,9 @@ class EnforceHandler:
             raw = await self._authenticator.raw(request, slot, _MAX_BYTES)
             if raw is None:
                 raise ProblemError(413, "too-large", "Content too large", f"the body is larger than {_MAX_BYTES} bytes")
+            # Not before the body is there: slow ones would keep their connections. Without it, the connection counts as
+            # one on which nothing was asked, and is ended after a while, whatever is under way on it.
+            connections.note_request(request)
             # Read twice: a number that has no canonical form does not matter where nothing is protected.
             said = await self._beside(caller.account.username, raw, partial(reviewhead.request_of, raw))
             uid = text(said, "uid", "request")
