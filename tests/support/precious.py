@@ -21,7 +21,8 @@ from localcluster.rest import Answer
 from support.apiserver import REGISTRATION, AskingServer
 from support.installation import accepted
 from support.namespaces import Roles
-from support.objects import Object, adding_review
+from support.objects import Object, adding_review, review
+from support.pdp.tenant import PLENTY
 from support.proxies.servers import Server
 from support.waits import until
 
@@ -113,7 +114,7 @@ class PreciousWorld:
                 for place in range(0, len(types), _PER_RULE)
             ]
             steps = [{"name": "owner", "kind": "Human", "groups": ["crm-owners"]}]
-            gate = {"open": "OnDeny", "steps": steps, "limits": {"pendingPerSubject": 10}}
+            gate = {"open": "OnDeny", "steps": steps, "limits": PLENTY}
             rule = {"effect": "RequireApproval", "subjects": ["people"]}
             for action, gated, shown in (
                 ("delete", ("configmaps", "pods", "apps/deployments"), {}),
@@ -130,6 +131,16 @@ class PreciousWorld:
         world = cls(server, namespace, {kind: kinds[kind].format(namespace) for kind in BODIES}, types)
         world.restore(PRECIOUS, OTHER)
         return world
+
+    def ask_about_everything(self, by: str) -> None:
+        """Register the shipped webhook for every operation in the namespace, and wait until somebody feels that."""
+        self.server.register(self.namespace, STRANGER)
+        raw = accepted(self.server.callers.admin.get(REGISTRATION))
+        every = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"], "scope": "*"}
+        raw["webhooks"][0]["rules"] = [every]
+        accepted(self.server.callers.admin.replace(raw))
+        path = f"{self.kinds['v1/Secret']}/{PRECIOUS}?dryRun=All"
+        until(lambda: refused(self.send(by, "DELETE", path)), "admission is felt")
 
     def restore(self, *names: str) -> None:
         """Make the objects of these names that are not there, and wait until nothing changes them by itself."""
@@ -238,14 +249,7 @@ def approved(world: PreciousWorld, denied: Answer) -> Object:
     name = denied.message.rpartition(f"Approval: {world.namespace}/")[2].rstrip(".")
     path = f"/apis/{API_VERSION}/namespaces/{world.namespace}/{APPROVAL_GRANTS}/{name}"
     grant: Object = accepted(world.server.callers.admin.get(path))
-    request = grant["spec"]["request"]
-    entry = {
-        "reviewer": STRANGER,
-        "step": request["steps"][0]["name"],
-        "decision": "Approve",
-        "binding": request["binding"]["digest"],
-        "group": "crm-owners",
-    }
+    entry = review(grant, STRANGER, step_name=grant["spec"]["request"]["steps"][0]["name"], group="crm-owners")
     accepted(world.server.callers(STRANGER).patch(grant, adding_review(entry), "json"))
     return grant
 
@@ -255,15 +259,6 @@ def grants_of(world: PreciousWorld, kind: str) -> list[Object]:
     path = f"/apis/{API_VERSION}/namespaces/{world.namespace}/{APPROVAL_GRANTS}"
     found: list[Object] = accepted(world.server.callers.admin.get(path))["items"]
     return [one for one in found if one["spec"]["request"]["resource"]["type"] == kind]
-
-
-def ask_about_everything(server: AskingServer, namespace: str) -> None:
-    """Register the shipped webhook for one namespace, for every operation on every resource in it."""
-    server.register(namespace, STRANGER)
-    raw = accepted(server.callers.admin.get(REGISTRATION))
-    every = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"], "scope": "*"}
-    raw["webhooks"][0]["rules"] = [every]
-    accepted(server.callers.admin.replace(raw))
 
 
 def discovered(server: AskingServer) -> tuple[dict[str, str], tuple[str, ...]]:

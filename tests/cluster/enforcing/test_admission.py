@@ -10,7 +10,7 @@ from localcluster.rest import Answer
 from support.apiserver import REGISTRATION, AskingServer, deployment, passed, shipped
 from support.installation import accepted
 from support.namespaces import Namespaces, Roles
-from support.objects import Object, adding_review
+from support.objects import Object, adding_review, review
 from support.proxies.servers import FaultyPoint
 from support.waits import until, until_ok
 
@@ -36,14 +36,7 @@ def grants(server: AskingServer, namespace: str, resource: str) -> list[Object]:
 
 def approve(server: AskingServer, grant: Object, by: str = "carol") -> Answer:
     """Review a grant."""
-    request = grant["spec"]["request"]
-    entry = {
-        "reviewer": by,
-        "step": request["steps"][0]["name"],
-        "decision": "Approve",
-        "binding": request["binding"]["digest"],
-        "group": "crm-owners",
-    }
+    entry = review(grant, by, step_name=grant["spec"]["request"]["steps"][0]["name"], group="crm-owners")
     return server.callers(by).patch(grant, adding_review(entry), "json")
 
 

@@ -9,7 +9,7 @@ from localcluster.rest import Answer
 from support.apiserver import AskingServer, passed
 from support.installation import accepted
 from support.namespaces import Namespaces, Roles
-from support.objects import Object, adding_review
+from support.objects import Object, adding_review, review
 from support.waits import until
 
 pytestmark = pytest.mark.long
@@ -151,14 +151,7 @@ def test_an_approval_is_used_by_admission_and_never_by_a_question(
     assert len(grants(server, namespace)) == before
     assert ask().status == 429
     (grant,) = [one for one in grants(server, namespace) if one["spec"]["request"]["resource"]["id"] == pod]
-    request = grant["spec"]["request"]
-    entry = {
-        "reviewer": "carol",
-        "step": request["steps"][0]["name"],
-        "decision": "Approve",
-        "binding": request["binding"]["digest"],
-        "group": "crm-owners",
-    }
+    entry = review(grant, "carol", step_name=grant["spec"]["request"]["steps"][0]["name"], group="crm-owners")
     accepted(server.callers("carol").patch(grant, adding_review(entry), "json"))
     until(lambda: phase(server, grant) == "Active", "it is active")
     assert all(server.can(namespace, by="dave", pod=pod) for _ in range(3))

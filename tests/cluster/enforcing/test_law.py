@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from support.apiserver import AskingServer
 from support.kuberequests import KubeRequest, connections, deletions, readings, writes
-from support.precious import CONTENTS, OTHER, PRECIOUS, PodUpstream, PreciousWorld, ask_about_everything, refused
-from support.waits import until
+from support.precious import CONTENTS, OTHER, PRECIOUS, PodUpstream, PreciousWorld, refused
 
 # The port is known only once something listens, so that a request holds another one in its place.
 PORT = 61_234
@@ -32,9 +31,8 @@ def world(server: AskingServer, upstream: PodUpstream) -> PreciousWorld:
     """All calls of dave are asked about at admission, and all calls of eve before RBAC, too."""
     made = PreciousWorld.begin(server, "law", AT_ADMISSION, BEFORE_RBAC)
     upstream.give(made, PRECIOUS)
-    ask_about_everything(server, made.namespace)
+    made.ask_about_everything(AT_ADMISSION)
     secret = f"{made.kinds['v1/Secret']}/{PRECIOUS}"
-    until(lambda: refused(made.send(AT_ADMISSION, "DELETE", f"{secret}?dryRun=All")), "admission is felt")
     server.authorize(
         lambda: refused(made.send(BEFORE_RBAC, "GET", secret)),
         **{

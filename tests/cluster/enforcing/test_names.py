@@ -15,20 +15,18 @@ from support.precious import (
     PodUpstream,
     PreciousWorld,
     approved,
-    ask_about_everything,
     discovered,
     reached,
     refused,
 )
-from support.waits import until, until_ok
+from support.waits import until_ok
 
 
 @pytest.fixture(scope="module")
 def asked(server: AskingServer) -> PreciousWorld:
     """A namespace where dave may do everything but to what is called `precious`; every call is asked about."""
     made = PreciousWorld.begin(server, "names", "dave")
-    ask_about_everything(server, made.namespace)
-    until(lambda: refused(made.send("dave", "DELETE", f"{made.kinds['v1/ConfigMap']}/{PRECIOUS}?dryRun=All")), "felt")
+    made.ask_about_everything("dave")
     return made
 
 

@@ -13,7 +13,7 @@ import pytest
 from localcluster.rest import Answer
 from support.apiserver import AskingServer
 from support.installation import accepted
-from support.precious import GATED, PRECIOUS, PreciousWorld, approved, ask_about_everything, grants_of, refused
+from support.precious import GATED, PreciousWorld, approved, grants_of, refused
 from support.waits import until
 
 TYPES: Final = {"v1/Pod": "pods", "v1/ConfigMap": "configmaps", "apps/v1/Deployment": "apps/deployments"}
@@ -25,21 +25,21 @@ MERGE: Final = "application/merge-patch+json"
 
 
 @pytest.fixture(scope="module")
-def asked(server: AskingServer) -> PreciousWorld:
+def watched_world(server: AskingServer) -> PreciousWorld:
+    """A namespace of which every call is asked about."""
     made = PreciousWorld.begin(server, "again", "dave")
-    ask_about_everything(server, made.namespace)
-    until(lambda: refused(made.send("dave", "DELETE", f"{made.kinds['v1/ConfigMap']}/{PRECIOUS}?dryRun=All")), "felt")
+    made.ask_about_everything("dave")
     return made
 
 
 @pytest.fixture
-def world(asked: PreciousWorld) -> Iterator[PreciousWorld]:
+def world(watched_world: PreciousWorld) -> Iterator[PreciousWorld]:
     """The same, with what is called `gated`."""
-    asked.restore(GATED)
-    yield asked
-    admin = asked.server.callers.admin
+    watched_world.restore(GATED)
+    yield watched_world
+    admin = watched_world.server.callers.admin
     for kind in TYPES:
-        path = f"{asked.kinds[kind]}/{GATED}"
+        path = f"{watched_world.kinds[kind]}/{GATED}"
         admin.patch(path, FREE, "merge")
         until(lambda: admin.delete(f"{path}?gracePeriodSeconds=0").status == 404, f"{kind} is gone", 30.0)  # noqa: B023 - at once
 

@@ -46,7 +46,7 @@ async def answers(alone: Alone, namespace: str, user: str, **more: Any) -> tuple
         # Nothing that concerns the namespace.
         (("new", "crm-api"), 3, "new", "eve", None, None),
         (("shop", "kubernetes"), 3, "new", "eve", None, None),
-        # Whom a change of a policy may name that names nobody like that yet.
+        # An account that no policy names, and that the one that waits may name.
         (("shop", "kubernetes"), 1, "shop", ACCOUNT, "no_rule", None),
         (("shop", "kubernetes"), 3, "shop", ACCOUNT, "no_rule", "policy_outdated"),
         (("shop", "kubernetes"), 3, "shop", COMPONENT, "no_rule", None),

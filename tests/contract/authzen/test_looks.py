@@ -58,7 +58,7 @@ class AskingApplication:
 
 
 @pytest.fixture
-async def served() -> AsyncIterator[AskingApplication]:
+async def guarded() -> AsyncIterator[AskingApplication]:
     cluster = Cluster()
     alone = Alone([stored(rule())], cluster=cluster)
     server = await serve(alone.application, "127.0.0.1", 0)
@@ -68,22 +68,22 @@ async def served() -> AsyncIterator[AskingApplication]:
     await server.stop()
 
 
-async def test_looks_of_people_without_a_credential_cost_the_api_server_a_ration(served: AskingApplication) -> None:
+async def test_looks_of_people_without_a_credential_cost_the_api_server_a_ration(guarded: AskingApplication) -> None:
     began = time.monotonic()
-    said = Counter(await asyncio.gather(*(served.look() for _ in range(200))))
+    said = Counter(await asyncio.gather(*(guarded.look() for _ in range(200))))
     # Ten a second, beside those that there are at once; what has no look is made again by the client, which waits.
-    assert served.cluster.reads <= LOOKS + 10 * (time.monotonic() - began) + 1
+    assert guarded.cluster.reads <= LOOKS + 10 * (time.monotonic() - began) + 1
     assert set(said) == {404}
-    assert served.alone.pdp.counts.overloads[Overload.LOOKS, CallerClass.ENFORCERS] > 0
+    assert guarded.alone.pdp.counts.overloads[Overload.LOOKS, CallerClass.ENFORCERS] > 0
 
 
-async def test_looks_that_wait_for_an_api_server_keep_no_decision_waiting(served: AskingApplication) -> None:
-    served.cluster.hanging = True
-    looks = [asyncio.create_task(served.look()) for _ in range(120)]
-    while served.cluster.reads < LOOKS:  # noqa: ASYNC110 - of the other side of a socket
+async def test_looks_that_wait_for_an_api_server_keep_no_decision_waiting(guarded: AskingApplication) -> None:
+    guarded.cluster.hanging = True
+    looks = [asyncio.create_task(guarded.look()) for _ in range(120)]
+    while guarded.cluster.reads < LOOKS:  # noqa: ASYNC110 - of the other side of a socket
         await asyncio.sleep(0.01)
-    assert (await served.pdp.evaluate(CALL)).reason == "allowed"
-    served.cluster.go.set()
+    assert (await guarded.pdp.evaluate(CALL)).reason == "allowed"
+    guarded.cluster.go.set()
     for one in looks:
         one.cancel()
     await asyncio.gather(*looks, return_exceptions=True)

@@ -16,7 +16,7 @@ from localcluster.ports import free_ports
 from proxies.configurations import EXAMPLES
 from support.installation import accepted
 from support.namespaces import Roles
-from support.objects import AGENT, Object, adding_review, revoking
+from support.objects import AGENT, Object, adding_review, review, revoking
 from support.pdp.processes import Bailiwick
 from support.proxies.proxyprocess import RunningProxy
 from support.proxies.raw import Answer, attempt, request
@@ -109,14 +109,7 @@ class ApprovingWorld:
 
     def approve(self, grant: Object, by: str = "carol") -> tuple[str, str]:
         """Review a grant, and return the header that shows it once it is in force."""
-        wanted = grant["spec"]["request"]
-        entry = {
-            "reviewer": by,
-            "step": wanted["steps"][0]["name"],
-            "decision": "Approve",
-            "binding": wanted["binding"]["digest"],
-            "group": "crm-owners",
-        }
+        entry = review(grant, by, step_name=grant["spec"]["request"]["steps"][0]["name"], group="crm-owners")
         callers = self.bailiwick.callers
         accepted(callers(by).patch(grant, adding_review(entry), "json"))
 

@@ -176,10 +176,10 @@ class ReplayBook:
                 self._counted.add(record, projection.pair)
 
     def _state(self, record: Mapping[str, Any], engine: Mapping[str, str] | None) -> bytes:
-        told = [record.get(member) for member in ("endpoint", "policies", "policies_digest", "suspended")]
-        told.append(None if engine is None else sorted(engine.items()))
+        decided_by = [record.get(member) for member in ("endpoint", "policies", "policies_digest", "suspended")]
+        decided_by.append(None if engine is None else sorted(engine.items()))
         # Anyone can write a record that names long policies.
-        return hashlib.blake2b(orjson.dumps(told), digest_size=16).digest()
+        return hashlib.blake2b(orjson.dumps(decided_by), digest_size=16).digest()
 
     def learn(self, line: Mapping[str, Any]) -> None:
         """Add a line of the kind `policies`, with which later records name their policies."""

@@ -48,7 +48,7 @@ class TokenRefusals:
         """Return the revocation that refuses a party with a token of now, or all enforcers that could ask about it."""
         if self._closing is not None or not self.revocations:
             return self._closing
-        return self.revocations.refusal(self._shown(party), shown=True)
+        return self.revocations.refusal(self._with_token(party), shown=True)
 
     def of_enforcers(self) -> Iterator[SubjectRefusal]:
         """Yield each enforcer that is refused."""
@@ -61,11 +61,11 @@ class TokenRefusals:
 
     def of_party(self, party: Party, label: str) -> SubjectRefusal | None:
         """Return what refuses a party itself, if only with earlier tokens."""
-        found = self.revocations.naming(shown := self._shown(party), shown=True) if self.revocations else None
+        found = self.revocations.naming(shown := self._with_token(party), shown=True) if self.revocations else None
         if found is None:
             return None
         return SubjectRefusal(label, found, whole=self.revocations.refusal(shown, shown=True) is not None)
 
-    def _shown(self, party: Party) -> Party:
+    def _with_token(self, party: Party) -> Party:
         # A revocation may name what stands for any name.
         return with_token_of(replace(party, id="") if party.id == FRESH else party, self._now)

@@ -153,8 +153,8 @@ class Evidence:
         assert runs.said("witness", "dropped") == []
         # The same ones, whoever made them.
         found = self._memory.verifiers()
-        told = {tuple(line["witness"]) for line in runs.said("keys") if "witness" in line}
-        assert told == {tuple(map(str, found[:count])) for count in range(1, keys + 1)}
+        logged = {tuple(line["witness"]) for line in runs.said("keys") if "witness" in line}
+        assert logged == {tuple(map(str, found[:count])) for count in range(1, keys + 1)}
         assert len(found) == keys
         roots: dict[int, set[bytes]] = {}
         for checkpoint in runs.cosigned(found):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bailiwick_webhook.http.adapters.k8sobject import written
+from bailiwick_webhook.http.adapters.k8sobject import replaced, written
 
 Object = dict[str, Any]
 WRITTEN: Object = {
@@ -131,3 +131,17 @@ def test_other_kinds_keep_every_member_and_only_their_own_status_goes() -> None:
     assert written("example.com/xs", found) == {**kept, "status": {"a": 1}}
     assert written("batch/jobs", found) == kept
     assert written("batch/jobs/status", found) == {**kept, "status": {"a": 1}}
+
+
+@pytest.mark.parametrize("kind", ["services", "apps/deployments", "example.com/backups"])
+def test_what_an_update_replaces_is_the_same_whatever_its_status_is(kind: str) -> None:
+    old = {"metadata": {"name": "a", "labels": {"b": "c"}}, "spec": {"x": 1}}
+    assert replaced(kind, old | {"status": {"ready": 1}}) == replaced(kind, old | {"status": {"ready": 2}})
+    assert replaced(kind, old) != replaced(kind, old | {"spec": {"x": 2}})
+    assert replaced(kind, old) != replaced(kind, old | {"metadata": {"name": "a", "labels": {"b": "d"}}})
+
+
+def test_an_update_of_the_status_replaces_that() -> None:
+    assert replaced("services/status", {"status": {"ready": 1}}) != replaced(
+        "services/status", {"status": {"ready": 2}}
+    )

@@ -198,7 +198,7 @@ def _content(call: ReviewedCall, raw: bytes) -> _Content:
                 args.pop("ports", None)
         # No reviewer is shown a Secret, nor is one kept in a grant.
         context = {ARGS_DIGEST: sha256(args)} if call.target.type == _SECRETS else {ARGS: args}
-        replaced = sha256(k8sobject.written(call.target.type, old)) if isinstance(old, dict) else None
+        replaced = sha256(k8sobject.replaced(call.target.type, old)) if isinstance(old, dict) else None
     except (JsonError, NotCanonicalError):
         return _Content({}, readable=False)
     return _Content(context, readable=True, replaced=replaced)
@@ -209,8 +209,8 @@ def _request_id(said: Mapping[str, Any], content: _Content) -> str:
 
     The API server reviews a change again where somebody else wrote the object meanwhile, and a deletion that takes
     several steps at each of them, with a `uid` of its own each time. So a deletion is known by the object that it
-    deletes, and an update by the object and what stood there before, of which controllers have no part. Together with
-    the subject and the arguments, that is the same change of the same thing. No other request is reviewed twice.
+    deletes, and an update by the object and what stood there before, without its status. Together with the subject and
+    the arguments, that is the same change of the same thing. No other request is reviewed twice.
     """
     operation, old = _OPERATIONS[str(said["operation"])], k8snames.uid_of_old(said)
     if operation == k8snames.DELETE and old is not None:

@@ -79,6 +79,14 @@ def written(kind: str, found: Mapping[str, Any]) -> dict[str, Any]:
     return said
 
 
+def replaced(kind: str, old: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what somebody wrote of the object that an update replaces, so without its status."""
+    said = written(kind, old)
+    if not kind.endswith("/status"):
+        said.pop("status", None)
+    return said
+
+
 def _metadata(found: object) -> dict[str, Any]:
     if not isinstance(found, Mapping):
         return {}
