@@ -82,13 +82,14 @@ def test_a_deletion_that_is_reviewed_at_each_of_its_steps_takes_one_use(
 
 @contextmanager
 def writing_status(world: PreciousWorld) -> Iterator[None]:
-    """Write the status of the Deployment all the time, as controllers do, until the context ends."""
+    """Write the status of the Deployment again and again, as controllers do, until the context ends."""
     over = threading.Event()
     admin, path = world.server.callers.admin, f"{world.kinds[DEPLOYMENT]}/{GATED}"
 
     def write() -> None:
         number = 0
-        while not over.is_set():
+        # With a pause: without one, the API server reviews the update again and again, and never comes to store it.
+        while not over.wait(0.03):
             number += 1
             status = {"status": {"observedGeneration": number % 7, "collisionCount": number}}
             admin.patch(path, status, "merge", "status")
