@@ -103,6 +103,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=files())
 @example(text=HONEST)
+@example(text=f"{spoilt(allowing(0), '')}...\n{spoilt(allowing(1), '')}")
+@example(text=f"{spoilt(other(0), '')}---#x:\n{spoilt(allowing(1), '')}")
+@example(text=f"{spoilt(allowing(0), '')}--- {{a: b}}\n{spoilt(allowing(1), '')}")
 def test_the_policies_that_are_read_are_those_that_kubectl_finds(folder: Path, text: str) -> None:
     ours, theirs = read(text), found_by_kubectl(folder, text)
     event(f"we {'refuse' if ours is None else 'read'}, kubectl {'refuses' if theirs is None else 'reads'}")
