@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 
-from contract.asking_alone import AGENT, PEP, asking, body, stored
+from contract.asking_alone import AGENT, PEP, STRANGER, asking, body, stored
 from support.objects import Object, gated_rule, rule
 from support.pdp.alone import Alone
 
@@ -108,6 +108,13 @@ class TestAnExplanation:
                 "resource": "endpointpolicies",
             },
         }
+
+    async def test_costs_the_api_server_nothing_where_the_caller_may_not_ask(self, alone: Alone) -> None:
+        of_itself = explained() | {"subject": {"type": "serviceAccount", "id": STRANGER}}
+        async with asking(alone) as pdp:
+            for path in ("/endpoints/crm/crm-api", "/endpoints/elsewhere/nothing"):
+                assert (await pdp.post("evaluation", of_itself, STRANGER, path)).status == 403
+        assert alone.reviews.asked == []
 
     async def test_is_not_asked_for_by_default(self, alone: Alone) -> None:
         async with asking(alone) as pdp:

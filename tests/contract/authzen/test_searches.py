@@ -1,6 +1,7 @@
 """Searches over HTTP: pages, tokens, and what is said where there may be more."""
 
 import base64
+import hashlib
 import json
 from typing import Any, Final
 
@@ -96,6 +97,16 @@ class TestAToken:
         async with asking(alone) as pdp:
             said = await pdp.post("search/resource", paged(token=await self.token(pdp), **CHANGED[name]))
         assert (said.status, said.body["field"]) == (400, "page.token")
+
+    @pytest.mark.parametrize("inside", [b"", b"{", b"\xff", b"[1, 10]"])
+    async def test_that_anybody_made_of_anything_is_400(self, alone: Alone, inside: bytes) -> None:
+        digest = hashlib.sha256(b"bailiwick page\n" + inside).digest()
+        async with asking(alone) as pdp:
+            answers = [
+                await pdp.post("search/resource", paged(token=base64.urlsafe_b64encode(made).rstrip(b"=").decode()))
+                for made in (digest[:length] + inside for length in range(1, len(digest) + 1))
+            ]
+        assert {(said.status, said.body["field"]) for said in answers} == {(400, "page.token")}
 
     async def test_serves_no_other_limit_search_caller_or_endpoint(self, alone: Alone) -> None:
         other = stored(MANY, name="other", endpoint="other")

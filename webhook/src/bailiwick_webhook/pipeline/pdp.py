@@ -10,7 +10,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 
-import structlog
 from msgspec.structs import replace
 
 from bailiwick_api.accounts import Installation
@@ -18,6 +17,7 @@ from bailiwick_api.serverclock import span_of
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.batch import Semantic
 from bailiwick_engine.call import Call, Party, PodWorkload, ServiceAccount
+from bailiwick_engine.decision.decide import may_ask
 from bailiwick_engine.decision.explain import Explanation
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.keys import CLUSTER
@@ -60,7 +60,6 @@ from bailiwick_webhook.store.view import View, doubt
 
 __all__ = ["Decision", "Pdp"]
 
-_log = structlog.get_logger()
 _NOTHING = Snapshot({})
 # Members of an enumeration are looked up slowly.
 _ALLOW, _USE_GRANT, _FORBIDDEN = Outcome.ALLOW, Outcome.USE_GRANT, Outcome.FORBIDDEN
@@ -363,9 +362,12 @@ class Pdp:
             with_numbers=None if judged.reserved is None else judged,
         )
 
-    def may_explain(self, caller: ServiceAccount, namespace: str) -> Step[bool]:
-        """Tell whether this caller may see the policies of a namespace, and so what they make of a call."""
-        return False if self._permits is None else Need(partial(self._permits.may_get_policies, caller, namespace))
+    def may_explain(self, call: Call) -> Step[bool]:
+        """Tell whether the caller may see the policies, and so what they make of a call. None of a stranger's is."""
+        endpoint = self.snapshot.endpoints.get((call.namespace, call.endpoint))
+        if self._permits is None or endpoint is None or not may_ask(endpoint, call):
+            return False
+        return Need(partial(self._permits.may_get_policies, call.caller, call.namespace))
 
     def enforces(self, of: EndpointKey, username: str) -> bool:
         """Tell whether this caller may ask about everybody at this endpoint."""

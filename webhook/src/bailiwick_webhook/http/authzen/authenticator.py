@@ -212,7 +212,7 @@ class RequestAuthenticator:
     async def _completed(self, asked: EvaluationRequest, placed: Step[Call], *, explain: bool) -> EvaluationRequest:
         """Add what the parties call from, and whether the caller may see an explanation."""
         call = await resolve(placed)
-        explain = explain and await resolve(self.pdp.may_explain(call.caller, call.namespace))
+        explain = explain and await resolve(self.pdp.may_explain(call))
         return replace(asked, call=call, explain=explain)
 
     def _shown(self, of: Tenant, approval: PresentedApproval) -> _Shown:
