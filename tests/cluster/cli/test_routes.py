@@ -56,7 +56,13 @@ def test_without_the_rights_to_ask_the_answer_stands_and_says_what_it_lacks(cli:
 
 def test_direct_asks_nobody_else(cli: Cli) -> None:
     ran = cli("carol", *EXPORT, "--direct")
-    assert (ran.code, "approval" in ran.out, ran.err) == (0, True, ""), ran
+    assert (ran.code, "approval" in ran.out, "left out" in ran.err) == (0, True, False), ran
+
+
+def test_of_a_direct_answer_too_is_said_that_revocations_could_not_be_read(cli: Cli) -> None:
+    notes = cli("carol", *EXPORT, "--direct").err.splitlines()
+    assert [note.partition(", because")[0] for note in notes] == ["note: SubjectRevocations are ignored"]
+    assert cli("admin", *EXPORT, "--direct").err == ""
 
 
 def test_what_the_agent_can_is_what_the_decision_point_says(cli: Cli, tenant: Tenant) -> None:
