@@ -108,6 +108,7 @@ def test_what_is_served_is_what_was_asked_about_where_a_proxy_puts_a_path_right(
 FORGED = {
     "X-Bailiwick-Decision": "forged",
     "X-Bailiwick-Subject": "forged",
+    "X-Bailiwick-Issuer": "forged",
     "X-Bailiwick-Enforcer": "Bearer forged",
     "X-Bailiwick-Reason": "forged",
     "X-Bailiwick-Evaluation": "forged",
@@ -143,14 +144,24 @@ def test_forged_headers_of_ours_do_not_reach_the_upstream(proxy: RunningProxy, s
     reached = only(upstream)
     assert reached.target == "/customers/42"
     assert reached.all("x-bailiwick-subject") == [AGENT]
+    assert reached.all("x-bailiwick-issuer") == ["cluster"]
     assert reached.all("x-bailiwick-decision")[0].startswith("eval_")
     assert len(reached.all("x-bailiwick-decision")) == 1
     ours = {name for name, _ in reached.headers if name.startswith("x-bailiwick-")}
-    assert ours == {"x-bailiwick-subject", "x-bailiwick-decision"}
+    assert ours == {"x-bailiwick-subject", "x-bailiwick-issuer", "x-bailiwick-decision"}
 
 
 @pytest.mark.parametrize(
-    "name", ["X_Bailiwick_Subject", "X-Bailiwick_Decision", "X_HTTP_Method_Override", "X_Original-URL", "_", "X_Any"]
+    "name",
+    [
+        "X_Bailiwick_Subject",
+        "X_Bailiwick_Issuer",
+        "X-Bailiwick_Decision",
+        "X_HTTP_Method_Override",
+        "X_Original-URL",
+        "_",
+        "X_Any",
+    ],
 )
 def test_a_name_that_some_upstreams_take_for_another_does_not_reach_them(
     proxy: RunningProxy, scene: Scene, upstream: Server, name: str
@@ -272,6 +283,17 @@ class TestADecisionPointThat:
         faulty_point.fault, faulty_point.delay = said, 0.0
         sent(faulty_proxy, request("GET", "/customers/42", scene.bearer()))
         assert upstream.asked == []
+
+    def test_leaves_a_header_out_leaves_none_of_the_clients(
+        self, faulty_proxy: RunningProxy, faulty_point: FaultyPoint, scene: Scene, upstream: Server
+    ) -> None:
+        # One of an earlier version does, which has fewer of them.
+        allow = "HTTP/1.1 200 OK\r\nX-Bailiwick-Decision: eval_x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        faulty_point.fault, faulty_point.delay = allow, 0.0
+        assert sent(faulty_proxy, request("GET", "/customers/42", scene.bearer(), *FORGED.items())).status == 200
+        reached = only(upstream)
+        assert reached.all("x-bailiwick-decision") == ["eval_x"]
+        assert {*reached.all("x-bailiwick-subject"), *reached.all("x-bailiwick-issuer")} <= {""}
 
     def test_is_slow_denies(
         self, faulty_proxy: RunningProxy, faulty_point: FaultyPoint, scene: Scene, upstream: Server

@@ -73,6 +73,7 @@ def test_http2_is_not_spoken_where_trailers_could_not_be_dropped(
         pytest.param(call(("x-http-method-override", "DELETE")), id="another method in a header"),
         pytest.param(call(("authorization", "Bearer x.y.z")), id="two credentials"),
         pytest.param(call(("x-bailiwick-subject", "forged")), id="an answer of ours"),
+        pytest.param(call(("x-bailiwick-issuer", "forged")), id="another answer of ours"),
         pytest.param(call((":status", "200")), id="a status"),
     ],
 )

@@ -49,5 +49,6 @@ core.register_action("bailiwick", { "http-req" }, function(txn)
     txn:set_var("txn.allow", true)
     txn:set_var("txn.decision", one("x-bailiwick-decision"))
     txn:set_var("txn.subject", one("x-bailiwick-subject"))
+    txn:set_var("txn.issuer", one("x-bailiwick-issuer"))
   end
 end)

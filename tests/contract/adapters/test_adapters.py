@@ -289,6 +289,7 @@ async def test_an_allow_carries_every_header_that_upstreams_trust(proxied: Proxi
     answer = await answered(proxied(*GET, enforcer(), bearer()))
     assert all(answer.header(name) for name in replies.TRUSTED)
     assert answer.header(replies.SUBJECT) == AGENT
+    assert answer.header(replies.ISSUER) == "cluster"
 
 
 async def test_envoy_is_told_to_keep_approvals_and_proofs_from_the_upstream(with_body: Proxied) -> None:

@@ -14,8 +14,11 @@ from typing import Any, Final
 import pytest
 from aiohttp import ClientSession
 from hypothesis import example, given, strategies as st
+from msgspec import structs
 
+from bailiwick_engine.call import Party
 from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.keys import CLUSTER, USER, uid_of
 from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.grpc import server as grpc_server
@@ -179,6 +182,26 @@ def permits(drawn: Drawn) -> bool:
 def denies_in_words(drawn: Drawn) -> bool:
     """Tell whether it is the verdict that has to be told, and not that somebody may not ask or that something broke."""
     return isinstance(drawn, Decision) and drawn.verdict.outcome is not Outcome.FORBIDDEN and not drawn.verdict.dry_run
+
+
+ALLOWED: Final = Decision(_verdict(Outcome.ALLOW, gated=False, reason=Reason.ALLOWED), True, "eval_x", 0.0, "1/1", 0.0)
+# Few of each, so that two issuers have one name for two subjects; and names with what could join them in one header.
+ISSUERS: Final = st.sampled_from([CLUSTER, "corp", "partners", "a"])
+IDS: Final = st.one_of(st.sampled_from(["ann", AGENT, "corp:ann", "corp/ann", "a%23b", "a#b"]), st.text(min_size=1))
+
+
+@given(one=st.tuples(ISSUERS, IDS), other=st.tuples(ISSUERS, IDS))
+@example(one=("corp", "ann"), other=("partners", "ann"))
+def test_two_subjects_are_two_to_an_upstream(one: tuple[str, str], other: tuple[str, str]) -> None:
+    told = []
+    for issuer, name in (one, other):
+        subject = Party(USER, name, uid_of(issuer, name), issuer=issuer)
+        reply = replies.allowed(
+            ALLOWED, EvaluationRequest(structs.replace(cases.CALL, subject=subject), None, live_identity=True)
+        )
+        assert reply.headers[replies.ISSUER] == issuer
+        told.append([reply.headers[header] for header in (replies.SUBJECT, replies.ISSUER)])
+    assert (told[0] == told[1]) is (one == other)
 
 
 @pytest.mark.parametrize("adapter", proxies.ADAPTERS)

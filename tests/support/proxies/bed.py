@@ -23,7 +23,10 @@ FORGED: Final = "forged"
 LAST: Final = "Connection: close"
 # Of an answer that is not there yet: a call that a proxy waits for the rest of gets none.
 IDLE: Final = 0.4
-TRAILERS: Final = b"0\r\nX-Bailiwick-Subject: forged\r\nX_Bailiwick_Subject: forged\r\nAuthorization: forged\r\n\r\n"
+TRAILERS: Final = (
+    b"0\r\nX-Bailiwick-Issuer: forged\r\nX-Bailiwick-Subject: forged\r\nX_Bailiwick_Subject: forged\r\n"
+    b"Authorization: forged\r\n\r\n"
+)
 # As every reader reads it: some take other signs for a hyphen or an underscore.
 _PLAIN: Final = re.compile(r"[a-z0-9-]+")
 # By which some upstreams take a call for another one: of another method, path or host.
@@ -73,9 +76,14 @@ def verify(call: ReportedCall, asked: dict[str, NotedQuestion]) -> str:
     question = asked[decision]
     assert (call.method, call.all("host"), call.target) == (question.method, [question.host], question.target)
     assert call.all("x-bailiwick-subject") == [question.subject]
+    assert call.all("x-bailiwick-issuer") == [question.issuer] != [None]
     # No other name that some reader takes for one of ours, and no list by which the next proxy takes ours away.
     ours = [name for name, _ in call.headers if "bailiwick" in name.lower()]
-    assert sorted(name.lower() for name in ours) == ["x-bailiwick-decision", "x-bailiwick-subject"]
+    assert sorted(name.lower() for name in ours) == [
+        "x-bailiwick-decision",
+        "x-bailiwick-issuer",
+        "x-bailiwick-subject",
+    ]
     assert all(value.lower() in {"close", "keep-alive"} for value in call.all("connection"))
     assert not call.trailers
     names = [name.lower() for name, _ in call.headers]

@@ -57,6 +57,7 @@ HOST_LINES: Final = (
 NAMES: Final = (
     *(
         "X-Bailiwick-Subject",
+        "X-Bailiwick-Issuer",
         "X-Bailiwick-Decision",
         "X-Bailiwick-Reason",
         "X-Bailiwick-Approval",
@@ -88,7 +89,11 @@ VALUES: Final = (
 )
 LINES: Final = (
     *itertools.chain.from_iterable(UPGRADES.values()),
-    *("Connection: X-Bailiwick-Subject", "Connection: close, X-Bailiwick-Decision, Host", "Connection: Authorization"),
+    *(
+        "Connection: X-Bailiwick-Subject",
+        "Connection: close, X-Bailiwick-Decision, X-Bailiwick-Issuer, Host",
+        "Connection: Authorization",
+    ),
     *(
         "Keep-Alive: timeout=5",
         "Proxy-Connection: keep-alive, X-Bailiwick-Subject",

@@ -18,6 +18,8 @@ from support.proxies.scene import SERVER_NAME, Scene
 from support.proxies.servers import Server
 
 _PIECE: Final = 65_536
+_TRUSTED: Final = ("decision", "subject", "issuer")
+_NOTHING: Final = (None, None, None)
 _PREFIX: Final = "/ext-authz/crm/crm-api"
 _SPOKEN: Final = {
     "/auth-request/": ("x-original-method", "x-original-host", "x-original-uri"),
@@ -33,6 +35,7 @@ class NotedQuestion(NamedTuple):
     target: str
     decision: str | None
     subject: str | None
+    issuer: str | None
 
 
 class HttpWitness(Server):
@@ -102,11 +105,9 @@ class GrpcWitness:
         http = messages.CheckRequest.FromString(question).attributes.request.http
         told = messages.CheckResponse.FromString(answer)
         found = {one.header.key: one.header.value for one in told.ok_response.headers}
-        decision, subject = (found.get(f"x-bailiwick-{name}") for name in ("decision", "subject"))
+        trusted = [found.get(f"x-bailiwick-{name}") for name in _TRUSTED]
         allowed = told.status.code == messages.OK
-        self.noted.append(
-            NotedQuestion(http.method, http.host, http.path, *((decision, subject) if allowed else (None, None)))
-        )
+        self.noted.append(NotedQuestion(http.method, http.host, http.path, *(trusted if allowed else _NOTHING)))
         return answer
 
 
@@ -160,5 +161,5 @@ def _noted(question: bytes, answer: bytes) -> NotedQuestion:
         method, host, target = (headers.get(name, "") for name in spoken)
         call = (method, host, target)
     allowed = told.split(b" ")[1] == b"200"
-    parts = [answered.get(f"x-bailiwick-{name}") if allowed else None for name in ("decision", "subject")]
+    parts = [answered.get(f"x-bailiwick-{name}") if allowed else None for name in _TRUSTED]
     return NotedQuestion(*call, *parts)

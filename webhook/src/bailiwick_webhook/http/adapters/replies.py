@@ -14,6 +14,7 @@ import orjson
 from aiohttp import web
 
 from bailiwick_engine.call import Party
+from bailiwick_engine.keys import ASSERTED
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.addressing import Tenant
@@ -28,6 +29,8 @@ DECISION: Final = "X-Bailiwick-Decision"
 """The evaluation id of an allow, as the decision's record has it."""
 SUBJECT: Final = "X-Bailiwick-Subject"
 """Whom an allowed call is for, percent-encoded where it is not of plain characters."""
+ISSUER: Final = "X-Bailiwick-Issuer"
+"""Who names the subject so: the installation's name of the issuer. Two issuers can have one name for two subjects."""
 REASON: Final = "X-Bailiwick-Reason"
 EVALUATION: Final = "X-Bailiwick-Evaluation"
 ACCESS_REQUEST: Final = "X-Bailiwick-Access-Request"
@@ -35,7 +38,7 @@ ACCESS_REQUEST: Final = "X-Bailiwick-Access-Request"
 TASK: Final = "X-Bailiwick-Task"
 """The approval of a denied call that was asked for, or is under way: what `X-Bailiwick-Approval` then shows."""
 
-TRUSTED: Final = (DECISION, SUBJECT)
+TRUSTED: Final = (DECISION, SUBJECT, ISSUER)
 """What goes with every allow."""
 UNTRUSTED: Final = (REASON, EVALUATION, ACCESS_REQUEST, TASK)
 """What goes with denials only: a client's own is of no meaning to an upstream."""
@@ -101,8 +104,8 @@ class ProxyReply(NamedTuple):
 def allowed(decision: Decision, asked: EvaluationRequest) -> ProxyReply:
     """Return the answer that lets a call through."""
     subject = asked.call.subject
-    name = subject.id if isinstance(subject, Party) else ""
-    return ProxyReply(_OK, {DECISION: decision.evaluation_id, SUBJECT: quote(name, safe=_PLAIN)})
+    name, issuer = (subject.id, subject.issuer or ASSERTED) if isinstance(subject, Party) else ("", "")
+    return ProxyReply(_OK, {DECISION: decision.evaluation_id, SUBJECT: quote(name, safe=_PLAIN), ISSUER: issuer})
 
 
 def denied(
