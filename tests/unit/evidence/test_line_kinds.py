@@ -11,7 +11,9 @@ def kinds_of(page: str) -> set[str]:
     """Return the kinds that the page's table of them lists."""
     text = (DOCS / "reference" / page).read_text(encoding="utf-8")
     table = text.partition("| `kind` |")[2].partition("\n\n")[0]
-    return set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+    found = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    assert len(found) == len(set(found)), "one kind has two rows"
+    return set(found)
 
 
 def test_the_kinds_of_a_ledger_are_those_of_its_page() -> None:
