@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
@@ -62,21 +63,26 @@ class EndingBed(NamedTuple):
         exchange(self.port, replace(call, lines=(*call.lines, LAST)).raw(self.scene), 6.0)
 
 
-@pytest.fixture(scope="module", params=list(PROXIES))
-def bed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndingBed]:
-    starts, folder = PROXIES[request.param], tmp_path_factory.mktemp("ending")
-    scene = LawScene(folder)
+@contextlib.contextmanager
+def ending(kind: str, folder: Path, changes: dict[str, str]) -> Iterator[EndingBed]:
+    """Start one in a folder. `changes`: what is another in the file that ships."""
+    starts, scene = PROXIES[kind], LawScene(folder)
     with contextlib.ExitStack() as stack:
         log = stack.enter_context((folder / "point.log").open("wb"))
         point = scene.point(log, grpc=True)
         stack.callback(point.stop)
         upstreams = stack.enter_context(EndingUpstream()), stack.enter_context(EndingUpstream())
-        changes = {}
-        if request.param == "nginx":
-            changes[CRM] = " ".join(f"server 127.0.0.1:{one.port} max_fails=0;" for one in upstreams)
+        if kind == "nginx":
+            changes = {CRM: " ".join(f"server 127.0.0.1:{one.port} max_fails=0;" for one in upstreams)}
         port = point.grpc_port if starts is envoy_grpc else point.port
         proxy = stack.enter_context(starts(scene, folder, upstreams[0].port, port, changes))
         yield EndingBed(scene, proxy.port, upstreams)
+
+
+@pytest.fixture(scope="module", params=list(PROXIES))
+def bed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndingBed]:
+    with ending(request.param, tmp_path_factory.mktemp("ending"), {}) as made:
+        yield made
 
 
 @pytest.mark.parametrize("kind", CALLS)
@@ -92,3 +98,28 @@ def test_a_call_whose_connection_ends_without_an_answer_is_made_once(bed: Ending
     made = [call for upstream in bed.upstreams for call in upstream.calls if call.target.startswith("/ends")]
     assert Counter(decision for call in made for decision in call.all("x-bailiwick-decision")).most_common(1)[0][1] == 1
     assert len(made) == 1
+
+
+# Each pod is internal to Envoy before 1.33, and to any Envoy that is given the pods' addresses.
+INTERNAL: Final = {
+    "          use_remote_address: true\n": """\
+          use_remote_address: true
+          internal_address_config: {cidr_ranges: [{address_prefix: 127.0.0.0, prefix_len: 8}]}
+"""
+}
+# By which an internal client has Envoy call again.
+AGAIN: Final = ("X-Envoy-Retry-On: 5xx,reset,retriable-4xx,gateway-error,connect-failure", "X-Envoy-Max-Retries: 3")
+
+
+@pytest.fixture(scope="module", params=["envoy", "envoy-grpc"])
+def internal(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndingBed]:
+    """Envoy, to which its clients are internal."""
+    with ending(request.param, tmp_path_factory.mktemp("internal"), INTERNAL) as made:
+        yield made
+
+
+def test_a_client_that_is_internal_to_envoy_has_it_call_once(internal: EndingBed) -> None:
+    for upstream in internal.upstreams:
+        upstream.calls.clear()
+    internal.send(Call("GET", "/ends/42", lines=AGAIN))
+    assert [call.target for upstream in internal.upstreams for call in upstream.calls] == ["/ends/42"]
