@@ -182,7 +182,7 @@ def decoded(text: bytes | str) -> Any:  # noqa: ANN401 - any JSON value
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a member stands twice")
+        raise ValueError("a member occurs twice")
     return found
 
 

@@ -44,7 +44,7 @@ def asked_query(
         for name in sent:
             texts = _texts(value)
             if len(query.getlist(name)) > 1 and len(texts) != len(query.getlist(name)):
-                raise OddTargetError(f"{name} stands twice in its query, and is one value")
+                raise OddTargetError(f"{name} occurs twice in its query, and takes one value")
             if taken.setdefault(name, texts) != texts:
                 raise OddTargetError(f"{name} in its query is taken as two values")
     rest = query_texts(((name, value) for name, value in query.multi_items() if name not in taken), repeated)

@@ -96,12 +96,12 @@ def _check_part(name: str, value: str, after: str) -> None:
 
 
 def query_texts(pairs: Iterable[tuple[str, str]], repeated: Sequence[str]) -> dict[str, list[str]]:
-    """Return the values of a query by name. Raises `OddTargetError` for a name that stands twice and must not."""
+    """Return the values of a query by name. Raises `OddTargetError` for a name that occurs twice and must not."""
     found: dict[str, list[str]] = {}
     for name, value in pairs:
         found.setdefault(name, []).append(value)
         if len(found[name]) > 1 and name not in repeated:
-            raise OddTargetError(f"{name} stands twice in its query")
+            raise OddTargetError(f"{name} occurs twice in its query")
     return found
 
 

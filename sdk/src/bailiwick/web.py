@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Final, Literal, Protocol
 
+from bailiwick import sentences
 from bailiwick.call import AccessCall, AccessResource, Principal, decoded
 from bailiwick.decision import AccessDecision, Approval, ApprovalNeeded, Denied
 from bailiwick.outcomes import CallOutcome, OutcomeReport
@@ -137,14 +138,14 @@ def single_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     for name, value in pairs:
         key = name.lower()
         if key in found and key in _SINGLE:
-            raise RequestError(problem(400, BAD_REQUEST, f"The header {name} stands twice."))
+            raise RequestError(problem(400, BAD_REQUEST, f"The header {name} occurs twice. Send it once."))
         found[key] = f"{found[key]}, {value}" if key in found else value
     return found
 
 
 def ambiguous(why: object) -> RequestError:
     """Return the error for a request that can be read in two ways. `why` ends the sentence "...: its path ..."."""
-    return RequestError(problem(400, AMBIGUOUS, f"The request can be read in more than one way: {why}."))
+    return RequestError(problem(400, AMBIGUOUS, sentences.ambiguous(why)))
 
 
 def one_reading(path: str, raw_path: bytes | None, query: bytes) -> None:
@@ -168,7 +169,7 @@ def call_of(rule: GuardRule, request: WebRequest, subject: Principal | None = No
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     proven = token.strip() if scheme.lower() == "bearer" and token.strip() else None
     if proven is None and subject is None:
-        raise RequestError(problem(401, UNAUTHENTICATED, "Send a token: Authorization: Bearer."))
+        raise RequestError(problem(401, UNAUTHENTICATED, sentences.NO_TOKEN))
     try:
         identifier = resource_id(rule.resource[1], request.path)
     except OddTargetError as error:
@@ -204,7 +205,9 @@ def _arguments(rule: GuardRule, request: WebRequest) -> Mapping[str, Any] | None
             raise ValueError("the body must be a JSON object")  # noqa: TRY004 - one error for all that is wrong with a body
         return found if rule.args == "body" else rule.args(found)
     except ValueError as error:
-        raise RequestError(problem(400, BAD_REQUEST, f"The body cannot be read: {error}.")) from error
+        raise RequestError(
+            problem(400, BAD_REQUEST, f"The body cannot be read: {error}. Correct it and send it again.")
+        ) from error
 
 
 async def admit(
@@ -221,7 +224,7 @@ async def admit(
         shown = headers.get(APPROVAL_HEADER.lower())
         decision = await pdp.evaluate(call, approval=None if shown is None else Approval.of_header(shown))
     except ValueError as error:
-        return problem(400, BAD_REQUEST, f"The request cannot be asked about: {error}.")
+        return problem(400, BAD_REQUEST, sentences.undecidable("The request", error))
     return decision if decision.allowed else refusal(decision)
 
 
@@ -247,7 +250,8 @@ async def task_answer(pdp: Asker, identifier: str) -> WebAnswer:
         return _task_answer(HTTPStatus.OK, found)
     if found.available:
         return refusal(found)
-    return problem(404, "unknown_task", "There is no such request, or its state is unknown at the moment.")
+    detail = "There is no such request for approval, or its state is unknown at the moment. Check its id and try again."
+    return problem(404, "unknown_task", detail)
 
 
 def _task_answer(status: int, approval: Approval) -> WebAnswer:
@@ -259,22 +263,23 @@ def _task_answer(status: int, approval: Approval) -> WebAnswer:
 def refusal(decision: AccessDecision) -> WebAnswer:
     """Return what the caller of a denied request gets: why, and how to ask for an approval where one would help."""
     if not decision.available:
-        return problem(503, decision.reason, "No decision point answered, so this was not done. Try again later.")
+        return problem(503, decision.reason, sentences.undecided(refused=decision.refused))
     more = decision.public()
     if decision.access_request is not None:
         more["how"] = (
-            f"Repeat this very request with {REASON_HEADER}, which asks for an approval in your words; once it is "
-            f"approved, repeat it with {APPROVAL_HEADER}: result.approval of the task, as JSON."
+            f"To request an approval, repeat this request unchanged, with the reason in the header {REASON_HEADER}."
+            f" After it is approved, repeat the request unchanged, with the header {APPROVAL_HEADER}:"
+            " result.approval of the task, as JSON."
         )
     return problem(HTTPStatus.FORBIDDEN, decision.reason, decision.sentence, more)
 
 
 def unmapped() -> WebAnswer:
     """Return the answer to a request without a mapping."""
-    return problem(HTTPStatus.FORBIDDEN, UNMAPPED, "No rule says what this route does, so it is denied.")
+    return problem(HTTPStatus.FORBIDDEN, UNMAPPED, sentences.unmapped("This route"))
 
 
 def too_large() -> WebAnswer:
     """Return the answer to a body that is larger than what is asked about."""
-    detail = f"A body of more than {MAX_BODY} bytes cannot be asked about."
+    detail = f"The body is larger than {MAX_BODY} bytes, so no decision was requested. Send a smaller body."
     return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE, detail)

@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from fastapi import APIRouter, Depends, FastAPI, Path, Request, WebSocket
 from pydantic import SecretStr
 
-from bailiwick import Approval, Principal, aiohttp as for_aiohttp, fastapi as for_fastapi
+from bailiwick import Approval, Principal, aiohttp as for_aiohttp, fastapi as for_fastapi, sentences
 from bailiwick.asgi import Application, Deliver, Guard, Message, Receive, Route, Routes, Scope
 from support.sdk.guardedapps import TOKEN, GuardedApplication, Headers, Said, over_asgi
 from support.sdk.script import Script, Scripted, allow, answer, deny
@@ -238,7 +238,7 @@ async def test_a_name_that_stands_twice_in_the_query_is_asked_of_nobody(kind: Ca
     one = served(allow())
     said = await kind(one)("POST", "/customers/42/export?x=1&x=2", b"{}")
     assert (said.status, said.body["reason"], one.ran, one.script.sent) == (400, "ambiguous_request", [], [])
-    assert said.body["detail"] == "The request can be read in more than one way: x stands twice in its query."
+    assert said.body["detail"] == sentences.ambiguous("x occurs twice in its query")
 
 
 async def test_a_trace_is_passed_on(kind: Callable[..., Asking]) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
+from bailiwick import sentences
 from bailiwick.call import AccessCall, AccessResource, Principal
 from bailiwick.mcp.mcpparams import HARMLESS_META, added_arguments, reserved_argument, unknown_member
 from bailiwick.mcp.membernames import twin_members
@@ -161,7 +162,7 @@ def bearer(sent: Sequence[str]) -> str | None:
 
 def unmapped(what: str) -> McpRefusalError:
     """Return the refusal of a tool, resource or prompt without a description."""
-    return McpRefusalError(DENIED_CODE, UNMAPPED, f"No rule says what {what} does, so it is denied.")
+    return McpRefusalError(DENIED_CODE, UNMAPPED, sentences.unmapped(what))
 
 
 def bad_request(detail: str) -> McpRefusalError:
@@ -171,12 +172,12 @@ def bad_request(detail: str) -> McpRefusalError:
 
 def ambiguous(detail: str) -> McpRefusalError:
     """Return the refusal of what two readers could take for different things."""
-    return McpRefusalError(DENIED_CODE, AMBIGUOUS, f"Send what can be read in one way only: {detail}.")
+    return McpRefusalError(DENIED_CODE, AMBIGUOUS, sentences.ambiguous(detail))
 
 
 def unauthenticated() -> McpRefusalError:
     """Return the refusal of a message whose sender is unknown."""
-    detail = "Send a token: Authorization: Bearer. Without HTTP, the server's own identity must be configured."
+    detail = f"{sentences.NO_TOKEN} Without HTTP, configure the identity of the server itself."
     return McpRefusalError(DENIED_CODE, UNAUTHENTICATED, detail, {"status": int(HTTPStatus.UNAUTHORIZED)})
 
 
@@ -197,10 +198,10 @@ def call_of(
     """
     params = message.params
     if message.method not in GUARDED:
-        raise McpRefusalError(METHOD_CODE, UNMAPPED, f"No rule says what {message.method} does, so it is denied.")
+        raise McpRefusalError(METHOD_CODE, UNMAPPED, sentences.unmapped(f"The method {message.method}"))
     unknown = unknown_member(message.method, params)
     if unknown is not None:
-        raise unmapped(f"the member {unknown} of {message.method}")
+        raise unmapped(f"The member {unknown} of {message.method}")
     added = added_arguments(params, {name: message.meta[name] for name in passed if name in message.meta})
     twin = twin_members({"arguments": params.get("arguments"), **added})
     if twin is not None:
@@ -260,11 +261,15 @@ def _tool_call(
 ) -> AccessCall:
     name = _text(message.params, "name")
     if message.tool is None:
-        raise McpRefusalError(DENIED_CODE, UNKNOWN_TOOL, "There is no such tool, or its parameters are unknown.")
+        raise McpRefusalError(
+            DENIED_CODE,
+            UNKNOWN_TOOL,
+            "There is no such tool, or its parameters are unknown. Call a tool of tools/list.",
+        )
     name = message.tool.name
     rule = _rule(name, tools)
     if rule is None:
-        raise unmapped(f"the tool {name}")
+        raise unmapped(f"The tool {name}")
     arguments = _arguments(message.params)
     defect = argument_defect(arguments, message.tool.schema)
     if defect is not None:
@@ -278,7 +283,7 @@ def _tool_call(
 def _prompt_call(message: McpMessage, who: tuple[str | None, Principal | None], added: Mapping[str, Any]) -> AccessCall:
     _text(message.params, "name")
     if message.item is None:
-        raise McpRefusalError(DENIED_CODE, UNKNOWN_PROMPT, "There is no such prompt.")
+        raise McpRefusalError(DENIED_CODE, UNKNOWN_PROMPT, "There is no such prompt. Get a prompt of prompts/list.")
     resource = AccessResource("prompt", message.item.name, **_properties(message.item))
     return _call(message.meta, who, GET_PROMPT, resource, {**_arguments(message.params), **added}, None)
 
@@ -291,7 +296,8 @@ def _resource_call(
     if defect is not None:
         raise ambiguous(defect)
     if message.item is None:
-        raise McpRefusalError(DENIED_CODE, UNKNOWN_RESOURCE, "There is no such resource, and no template of it.")
+        detail = "There is no such resource, and no template of it. Read a resource of resources/list."
+        raise McpRefusalError(DENIED_CODE, UNKNOWN_RESOURCE, detail)
     if not is_one_uri(uri, message.item.name):
         raise ambiguous("the server takes this URI for another one, or ignores a part of it")
     args = dict(added)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
+from bailiwick import sentences
 from bailiwick.answers import MAX_CALLS
 from bailiwick.answerwatch import report_soon
 from bailiwick.call import AccessCall, Principal
@@ -131,7 +132,7 @@ class McpGate:
         try:
             decision = await self._pdp.evaluate(bare_call(message.method, who), dry_run=True)
         except ValueError as error:
-            raise bad_request(f"The request cannot be asked about: {error}.") from error
+            raise bad_request(sentences.undecidable("The request", error)) from error
         if not decision.available or decision.reason in UNPROVEN | UNDECIDED:
             raise decision_refusal(decision)
         self._proven.add(message.token)
@@ -156,7 +157,7 @@ class McpGate:
                 raise decision_refusal(decision, self._guide)
         except ValueError as error:
             await self._require_listed(message, who, None if call is None else replace(call, args=None))
-            raise bad_request(f"The request cannot be asked about: {error}.") from error
+            raise bad_request(sentences.undecidable("The request", error)) from error
         except McpRefusalError as error:
             if call is not None and error.task is not None:
                 error.input_required = self._input_required(error, error.task, message, call, resumption)
@@ -165,7 +166,7 @@ class McpGate:
             elif decision is not None and decision.refused:
                 # Its arguments are not what the decision point takes.
                 await self._require_listed(message, who, replace(call, args=None))
-                raise bad_request(f"The request cannot be asked about: {decision.detail}.") from error
+                raise bad_request(sentences.undecidable("The request", decision.detail)) from error
             raise
         return decision
 
@@ -193,7 +194,7 @@ class McpGate:
             for start in range(0, len(asked), MAX_CALLS):
                 decisions += await self._pdp.evaluate_many(asked[start : start + MAX_CALLS], dry_run=True)
         except ValueError as error:
-            raise bad_request(f"The list cannot be asked about: {error}.") from error
+            raise bad_request(sentences.undecidable("The list", error)) from error
         for decision in decisions:
             if not decision.available:
                 raise decision_refusal(decision)
@@ -227,11 +228,11 @@ class McpGate:
         if call is None:
             call = listed_call(message.method, name, message.tool, self._tools, who, message.params.get("arguments"))
         if call is None:
-            raise unmapped(f"the tool {name}")
+            raise unmapped(f"The tool {name}")
         try:
             decision = await self._pdp.evaluate(call, dry_run=True)
         except ValueError as error:
-            raise bad_request(f"The request cannot be asked about: {error}.") from error
+            raise bad_request(sentences.undecidable("The request", error)) from error
         if not decision.available or not _is_known(decision):
             raise decision_refusal(decision, self._guide)
 
@@ -329,7 +330,7 @@ class McpGate:
 
         ended = await self._waiting.wait(caller_of(call.token or ""), approval, look)
         if ended is None:
-            detail = "Too many calls wait for an approval at the moment. The request stays: repeat the call later."
+            detail = "Too many calls wait for an approval at the moment. The request stays open. Repeat the call later."
             return McpRefusalError(DENIED_CODE, APPROVAL_PENDING, f"Nothing was done. {detail}")
         return approval_refusal(ended, self._guide)
 
@@ -379,4 +380,4 @@ def _check_listening(params: Mapping[str, Any]) -> None:
     wanted = params.get("notifications")
     lists = {"toolsListChanged", "promptsListChanged", "resourcesListChanged"}
     if not isinstance(wanted, Mapping) or not set(wanted) <= lists:
-        raise unmapped("a subscription to anything but lists")
+        raise unmapped("A subscription to anything but lists")

@@ -148,7 +148,7 @@ async def _ask(method: str, answer: Mapping[str, Any]) -> None:
     call = _CURRENT.get()
     try:
         if call is None:
-            raise unmapped(f"an answer to {method} outside a call")
+            raise unmapped(f"An answer to {method} outside a call")
         await call.ask(method, answer)
     except McpRefusalError as error:
         raise MCPError(error.code, str(error), error.data) from error

@@ -9,17 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bailiwick import sentences
 from bailiwick.decision import AccessDecision, Approval, members, text
 from bailiwick.mcp.calls import APPROVAL_META, DENIED_CODE, INTERNAL_CODE, REASON_META, McpRefusalError
 
 APPROVAL_PENDING: Final = "approval_pending"
 _HOW: Final = (
-    f"To ask a person for an approval, repeat this very request, with the same arguments, and say in its _meta why: "
+    "To request an approval, repeat this request with the same arguments, and with the reason in its _meta: "
     f'"{REASON_META}": "<ticket and reason>".'
 )
 _AGAIN: Final = (
-    f'When somebody has approved, repeat this very request, with the same arguments and "{APPROVAL_META}": '
-    f'"<task.id>" in its _meta. Do not change the arguments: that is another call.'
+    f'After it is approved, repeat this request with the same arguments, and with "{APPROVAL_META}": "<task.id>" in its'
+    " _meta. Do not change the arguments: other arguments need another approval."
 )
 _NO_AUTHORITY: Final = "The page approves nothing by itself."
 # What a command or a link for a person may hold: the task's id comes from outside.
@@ -71,8 +72,7 @@ def approval_refusal(approval: Approval, guide: ApprovalGuide) -> McpRefusalErro
 def decision_refusal(decision: AccessDecision, guide: ApprovalGuide | None = None) -> McpRefusalError:
     """Return the answer to a call that was denied: why, and how to ask for an approval where one would help."""
     if not decision.available:
-        detail = "No decision point answered, so this was not done. Try again later."
-        return McpRefusalError(INTERNAL_CODE, decision.reason, detail)
+        return McpRefusalError(INTERNAL_CODE, decision.reason, sentences.undecided(refused=decision.refused))
     data, why = decision.public(), decision.sentence
     if decision.task is not None:
         return _pending(decision.reason, why, decision.task, data, guide or ApprovalGuide())
@@ -92,7 +92,7 @@ def _pending(
     if "approve_with" in places:
         sentences.append(f"To approve, run: {places['approve_with']}.")
     if "approve_at" in places:
-        sentences.append(f"To look, open: {places['approve_at']} {_NO_AUTHORITY}")
+        sentences.append(f"To see the request, open: {places['approve_at']} {_NO_AUTHORITY}")
     sentences += [_AGAIN, f"Task: {identifier}"]
     found = McpRefusalError(DENIED_CODE, reason, " ".join(sentences).strip(), {**data, **places, "how": _AGAIN})
     found.task = task

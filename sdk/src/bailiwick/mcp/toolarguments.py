@@ -15,6 +15,7 @@ from uuid import UUID
 
 import jsonschema_rs
 
+from bailiwick import sentences
 from bailiwick.call import decoded, encoded
 
 # How often the engine of patterns may step back in one text. Most patterns need none, and run in linear time.
@@ -59,7 +60,7 @@ def argument_defect(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> 
         # First of all: the engine follows a schema that refers to itself as deep as the arguments are, on the stack.
         carried = decoded(encoded(arguments))
     except ValueError as error:
-        return ArgumentDefect(detail=f"The arguments cannot be asked about: {error}.")
+        return ArgumentDefect(detail=sentences.undecidable("The arguments", error))
     return _schema_defect(carried, schema) or _json_defect(carried, schema)
 
 

@@ -69,7 +69,7 @@ _JSON: Final = "application/json"
 # Of the codes that JSON-RPC leaves to applications; the guards of the SDK have the same.
 _MCP_DENIED: Final = -32001
 _HOW_BY_TASK: Final = (
-    " Nothing was done. Once somebody has approved it, repeat this very request, with the same arguments, and"
+    " Nothing was done. After it is approved, repeat this request with the same arguments, and with"
     ' "dev.bailiwick/approval": "{id}" in its _meta.'
 )
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
