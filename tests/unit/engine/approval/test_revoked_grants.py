@@ -70,7 +70,8 @@ def test_the_call_that_used_one_up_is_not_let_through_again() -> None:
 @pytest.mark.parametrize("phase", ["Denied", "Lapsed", "Expired"])
 def test_one_that_has_ended_keeps_its_end(phase: str) -> None:
     raw = approved(GATED, FRESH, phase=phase)
-    assert judged(raw, revocation(before=NOW, sub=AGENT)).reason is judged(raw).reason
+    verdict = judged(raw, revocation(before=NOW, sub=AGENT))
+    assert (verdict.reason, verdict.revocation) == (judged(raw).reason, None)
 
 
 def test_a_grant_of_an_actor_or_a_person_from_before_is_revoked() -> None:

@@ -11,7 +11,7 @@ from bailiwick_engine.decision.explain import explain
 from bailiwick_engine.decision.search import Prospect, SearchKind, candidates, try_name
 from bailiwick_engine.decision.shadow import decide_shadow
 from bailiwick_engine.decision.verdict import Outcome, Verdict
-from bailiwick_engine.historynumbers import UNREAD, HistoryNumbers, HistoryReadings
+from bailiwick_engine.historynumbers import RULES_ALONE, UNREAD, HistoryNumbers, HistoryReadings
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.histories import Amount, CompiledHistory, KeyPart, MemberPart, PartyPart, SlidingWindow
 from bailiwick_engine.policy.snapshot import Snapshot
@@ -243,10 +243,11 @@ def test_a_rule_for_another_workload_reads_nothing() -> None:
 
 
 def test_an_outdated_endpoint_counts_nothing() -> None:
-    for readings in (UNREAD, numbers(exports=1)):
+    # What the numbers deny, other numbers could let through; so could they what is denied for want of any.
+    for readings in (UNREAD, numbers(exports=1), numbers(exports=6), RULES_ALONE):
         found = verdict(LIMITED, readings, outdated=True)
-        assert (found.reason, found.needs, found.wants_numbers) == (Reason.POLICY_OUTDATED, None, False)
-    assert verdict(LIMITED, numbers(exports=6), outdated=True).outcome is Outcome.DENY
+        assert (found.outcome, found.reason) == (Outcome.DENY, Reason.POLICY_OUTDATED)
+        assert (found.needs, found.wants_numbers) == (None, False)
 
 
 def test_an_endpoint_that_is_dead_reads_nothing() -> None:
