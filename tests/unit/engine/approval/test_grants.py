@@ -170,6 +170,10 @@ STATES: Final[dict[str, tuple[Object, Fitness]]] = {
     ),
     "used when it was over": (with_status(ACTIVE, uses=1, useRecords=[use(at(571))]), Fitness.UNVERIFIABLE),
     "active since nobody knows when": (with_status(ACTIVE, approvedTime=None), Fitness.UNVERIFIABLE),
+    "active since nobody knows when, and over": (
+        with_status(ACTIVE, approvedTime=None, notAfterTime=at(0)),
+        Fitness.UNVERIFIABLE,
+    ),
     "active until nobody knows when": (with_status(ACTIVE, notAfterTime=None), Fitness.UNVERIFIABLE),
     "pending": (PENDING, Fitness.PENDING),
     "not seen by the operator yet": (OPENED, Fitness.PENDING),
@@ -240,6 +244,18 @@ STATES: Final[dict[str, tuple[Object, Fitness]]] = {
             with_reviews(*REVIEWS, review(OPENED, "erin", decision="Deny"), phase="Consumed"),
             counted=[{"reviewer": name} for name in ("carol", "dave", ROBOT)],
         ),
+        Fitness.OUTDATED,
+    ),
+    "used up, though it was approved when it was too late": (
+        with_status(with_request(ACTIVE, pendingUntilTime=at(-61)), phase="Consumed"),
+        Fitness.OUTDATED,
+    ),
+    "used up, though it was approved nobody knows when": (
+        with_status(ACTIVE, phase="Consumed", approvedTime=None),
+        Fitness.OUTDATED,
+    ),
+    "used up, though it was active until nobody knows when": (
+        with_status(ACTIVE, phase="Consumed", notAfterTime=None),
         Fitness.OUTDATED,
     ),
     "approved by an account where people are asked": (
@@ -336,6 +352,18 @@ class TestAGrant:
     )
     def test_gives_no_more_than_the_rule_gives_now(self, gate: Object, expected: Fitness) -> None:
         assert fit(with_status(ACTIVE, uses=1), **gate) is expected
+
+    @pytest.mark.parametrize(
+        ("gate", "expected"),
+        [
+            ({"window_seconds": 599}, Fitness.OUTDATED),
+            ({"window_seconds": 599, "rule_digest": "v1:" + "0" * 64}, Fitness.CONSUMED),
+            ({"show": ("/resource/id",), "rule_digest": "v1:" + "0" * 64}, Fitness.CONSUMED),
+        ],
+        ids=["a shorter window", "a shorter window, in a rule that changed", "another display, in a rule that changed"],
+    )
+    def test_that_is_used_up_is_not_held_to_what_its_rule_became_since(self, gate: Object, expected: Fitness) -> None:
+        assert fit(with_status(ACTIVE, phase="Consumed"), **gate) is expected
 
     @pytest.mark.invariant(1)
     def test_bars_the_people_of_this_very_call(self) -> None:

@@ -10,7 +10,19 @@ from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from support.objects import Object, gated_rule
-from unit.engine.cases import active, asked, carrier, gate_of, read, review, reviewed, snapshot, stored, verdict_of
+from unit.engine.cases import (
+    active,
+    asked,
+    carrier,
+    gate_of,
+    read,
+    review,
+    reviewed,
+    snapshot,
+    stored,
+    verdict_of,
+    with_context,
+)
 
 OWNER: Final = {"name": "owner", "kind": "Human", "groups": ["crm-owners"], "count": 1}
 ROBOT: Final = {"name": "robot", "kind": "System", "count": 1}
@@ -116,6 +128,15 @@ class TestOfEverythingElse:
     def test_every_reason_that_is_asked_for_counts(self) -> None:
         gate = gate_of(both({"reason": {"pattern": "INC-.*"}}, {"reason": {"required": False}}))
         assert [reason.pattern for reason in gate.reasons] == ["INC-.*", None]
+
+    def test_the_purpose_counts_where_one_rule_lists_any(self) -> None:
+        listing = gated_rule(approval={"steps": [OWNER]}, intents=["support"])
+        for listed in ((True, False), (False, True), (True, True), (False, False)):
+            made = [
+                stored(name, listing if lists else gated_rule(approval={"steps": [OWNER]}))
+                for name, lists in zip(("one", "two"), listed, strict=True)
+            ]
+            assert gate_of(snapshot(carrier(), *made), with_context(intent="support")).intents is any(listed)
 
 
 def test_one_gate_joined_is_itself() -> None:

@@ -133,3 +133,23 @@ def test_a_denial_of_theirs_still_counts() -> None:
     waiting = asked(GATED, FRESH)
     raw = reviewed(waiting, review(waiting, REVIEWER, decision="Deny"))
     assert judged(raw, revocation(username=REVIEWER)).reason is Reason.APPROVAL_DENIED
+
+
+def of_before(raw: Object) -> Object:
+    """Return a grant of what its rule meant before it changed."""
+    (ref,) = raw["spec"]["request"]["rules"]
+    request = {**raw["spec"]["request"], "rules": [{**ref, "ruleDigest": "v1:" + "0" * 64}]}
+    return {**raw, "spec": {**raw["spec"], "request": request}}
+
+
+def test_a_grant_of_a_rule_that_has_changed_is_revoked_all_the_same() -> None:
+    raw = of_before(approved(GATED, FRESH))
+    assert judged(raw).reason is Reason.APPROVAL_REQUIRED
+    verdict = judged(raw, revocation("r-mine", before=NOW, sub=AGENT))
+    assert (verdict.reason, verdict.revocation) == (Reason.APPROVAL_REVOKED, "r-mine")
+
+
+def test_a_reviewer_who_only_denied_takes_no_grant_with_them() -> None:
+    waiting = asked(GATED, FRESH)
+    raw = of_before(reviewed(waiting, review(waiting, REVIEWER, decision="Deny")))
+    assert judged(raw, revocation(username=REVIEWER)).reason is Reason.APPROVAL_REQUIRED

@@ -139,6 +139,8 @@ class TestOfTheDecisionPoint:
 class TestByHand:
     def test_it_serves_once_it_is_resolved(self) -> None:
         assert on(by_hand()).outcome is Outcome.USE_GRANT
+        # Its reviewers were shown what it names, and no call.
+        assert on(by_hand(display=[])).outcome is Outcome.USE_GRANT
 
     @pytest.mark.parametrize(
         ("scope", "held"),

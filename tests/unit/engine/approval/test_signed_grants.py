@@ -155,6 +155,24 @@ def test_without_a_signature_or_a_verified_user_it_is_unverifiable() -> None:
 
 
 @pytest.mark.invariant(30)
+@pytest.mark.parametrize("signed", [0, 1], ids=["the first step asks for one", "the last step asks for one"])
+def test_a_signature_counts_beside_a_step_that_asks_for_none(signed: int) -> None:
+    steps: list[Object] = [{"name": name, "kind": "Human"} for name in ("owner", "second")]
+    steps[signed] |= {"signature": "Required"}
+    mixed = governed(gated_rule(approval={"steps": steps}))
+    stored = asked(mixed)
+    unsigned, plain = review(stored, "carol", signed), review(stored, "dave", 1 - signed)
+    made = write_signature(KEY.assertion(statement_of(stored, unsigned)))
+
+    def outcome(review_of_carol: Object) -> Reason:
+        raw = active(reviewed(stored, review_of_carol, plain))
+        return verdict_of(mixed, CALL, [read(raw)], replace(AROUND, reviewers=TRUST)).reason
+
+    assert outcome(unsigned | {"signature": made}) is Reason.ALLOWED
+    assert outcome(unsigned) is Reason.APPROVAL_UNVERIFIABLE
+
+
+@pytest.mark.invariant(30)
 def test_a_denial_needs_no_signature() -> None:
     stored = asked(on())
     denied = reviewed(stored, review(stored, "carol") | {"decision": "Deny"})
