@@ -9,10 +9,12 @@ from msgspec.structs import replace
 from bailiwick_engine.call import Party
 from bailiwick_engine.cel.data import read_data
 from bailiwick_engine.decision.explain import explain
+from bailiwick_engine.historynumbers import UNREAD, HistoryReadings
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from support.objects import AGENT, ENDPOINT, Object, rule, settings, subject
-from unit.engine.cases import AROUND, CALL, NAMESPACE, snapshot, stored, verdict_of
+from unit.engine.cases import AROUND, CALL, NAMESPACE, counted, snapshot, stored, verdict_of
+from unit.engine.decision.test_histories import EXPORTS, numbers
 
 CAROL: Final = Party("user", "carol", "corp#carol", issuer="corp", username="carol@corp.example")
 ACTING: Final = Party("serviceAccount", AGENT, "agent-uid")
@@ -46,6 +48,14 @@ def test_a_ceiling_reads_data(*, incident: bool, reason: Reason) -> None:
     call = replace(CALL, subject=CAROL, actors=(ACTING,))
     ceiling = {**ALL, "conditions": IN_INCIDENT}
     assert verdict_of(on(export(), ceiling=ceiling, incident=incident), call).reason is reason
+
+
+@pytest.mark.parametrize(
+    ("readings", "reason"), [(UNREAD, Reason.HISTORY_UNAVAILABLE), (numbers(exports=1), Reason.ALLOWED)]
+)
+def test_a_call_that_is_counted_reads_data_beside_its_numbers(readings: HistoryReadings, reason: Reason) -> None:
+    both = counted(on(export(conditions=IN_INCIDENT)), EXPORTS)
+    assert verdict_of(both, around=replace(AROUND, history=readings)).reason is reason
 
 
 @pytest.mark.parametrize("incident", [True, False])

@@ -265,6 +265,31 @@ def test_a_rule_in_audit_mode_reads_as_others_do_and_decides_nothing() -> None:
     assert [bool(one.audit) for one in told.values()] == [False, True]
 
 
+def test_what_a_rule_in_audit_mode_would_allow_makes_no_denial_final() -> None:
+    audited = stored("audit", export(), mode="Audit")
+    live = stored("live", reading("history.exports.count <= 5"), endpointSettings=settings())
+    found = verdict(counted(snapshot(live, audited), EXPORTS))
+    assert (found.reason, needed(found)) == (Reason.HISTORY_UNAVAILABLE, [(["exports"], ["exports"])])
+
+
+@pytest.mark.parametrize(("count", "held"), [(5, True), (6, False)])
+def test_an_explanation_reads_a_history_that_no_rule_of_the_call_read(count: int, held: bool) -> None:
+    near = reading("history.exports.count <= 5", actions=["customers.list"])
+    on = counted(governed(export(), near), EXPORTS)
+    found = explain(on, CALL, Circumstances(NOW, history=numbers(exports=count)))
+    assert found is not None
+    (told,) = (one for one in found.near if one.rule.name == "limited")
+    assert [clause.held for clause in told.clauses if clause.kind == "condition"] == [held]
+    assert found.histories == (("exports", HistoryNumbers(count)),)
+
+
+def test_an_explanation_shows_no_history_of_an_endpoint_that_has_none() -> None:
+    on = governed(reading("history.exports.count <= 5"))
+    found = explain(on, CALL, Circumstances(NOW, history=numbers(exports=1)))
+    assert found is not None
+    assert found.histories == ()
+
+
 def test_the_rules_alone_let_through_what_nothing_counts() -> None:
     alone = HistoryReadings({"exports": HistoryNumbers(5)}, rules_alone=True)
     found = verdict(LIMITED, alone)
