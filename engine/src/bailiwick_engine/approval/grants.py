@@ -283,8 +283,8 @@ def _used_up(grant: Grant, gate: Gate, call: Call, subject: Party, around: Circu
 
 
 def _shows(grant: Grant, gate: Gate, call: Call) -> bool:
-    """Tell whether its reviewers were shown this very call; one by hand shows what it names, and nothing else."""
-    return grant.by_hand or is_shown(grant.request.display, call, gate)
+    """Tell whether its reviewers were shown this very call; one by hand displays nothing beside what it names."""
+    return is_shown(grant.request.display, call, gate)
 
 
 def _open(grant: Grant, gate: Gate, tally: quorum.Quorum, around: Circumstances, *, revoked: bool) -> Fitness:

@@ -139,8 +139,10 @@ class TestOfTheDecisionPoint:
 class TestByHand:
     def test_it_serves_once_it_is_resolved(self) -> None:
         assert on(by_hand()).outcome is Outcome.USE_GRANT
-        # Its reviewers were shown what it names, and no call.
-        assert on(by_hand(display=[])).outcome is Outcome.USE_GRANT
+
+    def test_it_serves_nothing_where_its_author_displays_something_of_their_own(self) -> None:
+        # Only the decision point sets that: a guard let it through, and its reviewers may have believed it.
+        assert on(by_hand(display=[{"name": "args.amount", "value": "1"}])).reason is Reason.APPROVAL_REQUIRED
 
     @pytest.mark.parametrize(
         ("scope", "held"),
