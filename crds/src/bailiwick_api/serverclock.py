@@ -109,8 +109,9 @@ class ServerClock:
 
         What gives rights ends by it, so that neither clock alone prolongs it.
         """
-        ours, _, theirs, _, _ = self._look()
-        return max(ours, theirs)
+        # On every decision's way, and of all that `_look` finds it needs one bound.
+        ours, known = self.wall(), self._offset
+        return ours if known is None else max(ours, self.monotonic() + known.high)
 
     def span(self) -> tuple[float, float]:
         """Return `earliest` and `later`: on every decision's way, so at one look."""
