@@ -233,20 +233,23 @@ class Evidence:
             told.update(self._data.attributes(self._reads(call, rules), self._of_data))
         for base, attributes in self._plan(call, rules, asked):
             holder = base(call)
-            of_object = type(holder) is dict
+            if type(holder) is not dict:
+                for _, _, attribute in attributes:
+                    self._tell(attribute, holder, call, told)
+                continue
             for name, key, attribute in attributes:
-                if of_object and key is not None:
-                    held = holder.get(key)  # type: ignore[attr-defined]  # `of_object`
-                    kind = type(held)
-                    if (
-                        (kind is str and len(held) <= PLAIN_CHARACTERS and held.isascii())
-                        or (kind is int and -LARGE <= held < LARGE)
-                        or kind is bool
-                    ):
-                        # As almost all are.
-                        told[name] = held
-                        continue
-                self._tell(attribute, holder, call, told)
+                # Nothing has the key None.
+                held: Any = holder.get(key)
+                kind = type(held)
+                if (
+                    (kind is str and len(held) <= PLAIN_CHARACTERS and held.isascii())
+                    or (kind is int and -LARGE <= held < LARGE)
+                    or kind is bool
+                ):
+                    # As almost all are.
+                    told[name] = held
+                else:
+                    self._tell(attribute, holder, call, told)
         return told, limits
 
     def _tell(self, attribute: Attribute, holder: object, call: Call, told: dict[str, Any]) -> None:

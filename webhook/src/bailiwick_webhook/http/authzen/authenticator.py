@@ -182,7 +182,8 @@ class RequestAuthenticator:
             look = partial(self._shown, of)
             shown, token = look(evaluation.approval) if verified is None else verified.shown(evaluation.approval, look)
         call = Call(
-            *of,
+            of.namespace,
+            of.endpoint,
             caller.account,
             parties.subject,
             evaluation.action,

@@ -117,7 +117,7 @@ def parse_defaults(subject: Any, context: Any) -> EvaluationDefaults | None:  # 
     if not (0 < len(kind) <= MAX_NAME and 0 < len(identifier) <= MAX_NAME):
         return None
     intent, args = context.get("intent"), context.get("args")
-    if not (type(intent) in _TEXT and intent != "" and type(args) in _OBJECT and len(intent or "") <= MAX_NAME):
+    if type(args) not in _OBJECT or not (intent is None or (type(intent) is str and 0 < len(intent) <= MAX_NAME)):
         return None
     if RESERVED_CONTEXT.isdisjoint(context):
         return EvaluationDefaults(
