@@ -246,7 +246,7 @@ requirements: $(VENV)/.project ## Recompile requirements/*.txt. UPGRADE=1 select
 	lock() { \
 	  echo "requirements/$$1.txt"; \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
-	    --no-header --annotation-style line --no-emit-index-url --no-emit-find-links \
+	    --no-header --annotation-style line --no-strip-extras --no-emit-index-url --no-emit-find-links \
 	    --output-file requirements/$$1.txt "$${@:2}" > /dev/null; \
 	}; \
 	lock dev --all-extras pyproject.toml requirements/dev.in; \

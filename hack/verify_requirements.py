@@ -1,14 +1,18 @@
 """Whether the lock files still hold what the sources ask for: run by `make verify`, without a network.
 
-Standing: reads `pyproject.toml` and `requirements/`, changes nothing. A lock file is names, versions, markers
-and hashes; an address in it would tie every user to one machine's registry, so there is none.
+Standing: reads `pyproject.toml`, `requirements/` and the metadata of what is installed, changes nothing. A lock file is
+names, extras, versions, markers and hashes; an address in it would tie every user to one machine's registry, so there
+is none. A pin has the extras by which other packages ask for it: pip 23.2, which comes with Python 3.11, looks
+at `name[extra]` apart from `name`, takes its newest version, and refuses it for want of a hash. So a lock without them
+would break with the next release of any such package.
 """
 
 import re
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,6 +56,7 @@ class Pin:
     name: str
     version: str
     via: tuple[str, ...] = ()
+    extras: frozenset[str] = frozenset()
 
     @property
     def only_direct(self) -> bool:
@@ -83,7 +88,8 @@ def problems(root: Path) -> Iterator[str]:
             continue
         text = path.read_text(encoding="utf-8")
         locks[name] = list(pins(text))
-        for problem in (*form_problems(text), *range_problems(locks[name], asked)):
+        held = locks[name]
+        for problem in (*form_problems(text), *range_problems(held, asked), *extra_problems(held, requirements_of)):
             yield f"{name}.txt: {problem}"
     yield from _untested(locks)
 
@@ -111,9 +117,9 @@ def pins(text: str) -> Iterator[Pin]:
             if last:
                 yield last
             version = str(requirement.specifier).removeprefix("==")
-            last = Pin(canonicalize_name(requirement.name), version)
+            last = Pin(canonicalize_name(requirement.name), version, extras=_names(requirement.extras))
         elif last and line.strip().startswith("# via "):
-            last = Pin(last.name, last.version, tuple(line.strip().removeprefix("# via ").split(", ")))
+            last = replace(last, via=tuple(line.strip().removeprefix("# via ").split(", ")))
     if last:
         yield last
 
@@ -144,9 +150,35 @@ def range_problems(held: Sequence[Pin], asked: Iterable[StatedRequirement]) -> I
             yield f"{pin.name} is there for {', '.join(pin.via)}, which no longer asks for it"
 
 
+def extra_problems(held: Sequence[Pin], asked_by: Callable[[Pin], Iterable[Requirement]]) -> Iterator[str]:
+    """Find pins without the extras by which other packages of the lock ask for them."""
+    pinned = {pin.name: pin for pin in held}
+    for pin in held:
+        for requirement in asked_by(pin):
+            found = pinned.get(canonicalize_name(requirement.name))
+            if found is not None and (lacking := _names(requirement.extras) - found.extras):
+                yield f"{found.name} has no [{','.join(sorted(lacking))}], and {pin.name} asks for it"
+
+
+def requirements_of(pin: Pin) -> Iterator[Requirement]:
+    """Yield what a package asks for with the extras of its pin, if it is installed here, as it is on each platform."""
+    try:
+        texts = metadata.requires(pin.name) or ()
+    except metadata.PackageNotFoundError:
+        return
+    for requirement in map(Requirement, texts):
+        marker = requirement.marker
+        if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *pin.extras)):
+            yield requirement
+
+
+def _names(extras: Iterable[str]) -> frozenset[str]:
+    return frozenset(map(canonicalize_name, extras))
+
+
 def _entry_problems(line: str) -> Iterator[str]:
     requirement = _requirement(_HASH.sub("", line))
-    if requirement is None or requirement.url or requirement.extras:
+    if requirement is None or requirement.url:
         yield f"not a name, a version and hashes: {line.strip()[:80]}"
     elif not _PINNED.fullmatch(str(requirement.specifier)):
         yield f"{requirement.name} is not pinned to one version"

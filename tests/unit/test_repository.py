@@ -117,7 +117,22 @@ class TestLockFiles:
 
     def test_may_hold_names_versions_markers_and_hashes(self) -> None:
         marked = REQUIREMENT.replace("1.3.0", "1.3.0 ; sys_platform != 'win32'")
-        assert list(verify_requirements.form_problems(REQUIREMENT + marked)) == []
+        with_extras = REQUIREMENT.replace("left-pad", "left-pad[left, right]")
+        assert list(verify_requirements.form_problems(REQUIREMENT + marked + with_extras)) == []
+
+    @pytest.mark.parametrize(
+        ("pinned", "problems"),
+        [
+            ("left-pad", ["left-pad has no [right,x-y], and right-pad asks for it"]),
+            ("left-pad[right]", ["left-pad has no [x-y], and right-pad asks for it"]),
+            ("left-pad[X_Y, right]", []),
+        ],
+    )
+    def test_pin_packages_with_the_extras_that_others_ask_for(self, pinned: str, problems: list[str]) -> None:
+        text = REQUIREMENT.replace("left-pad", pinned) + REQUIREMENT.replace("left-pad", "right-pad")
+        asked = {"right-pad": [Requirement("left-pad[right,x.y]>=1"), Requirement("gone[all]")]}
+        held = list(verify_requirements.pins(text))
+        assert list(verify_requirements.extra_problems(held, lambda pin: asked.get(pin.name, []))) == problems
 
     @pytest.mark.parametrize(
         "line",
