@@ -100,6 +100,11 @@ def messages(draw: st.DrawFn) -> bytes:
         name, value = draw(NAMES), draw(VALUES)
         line = f"{name}:{draw(st.sampled_from(['', ' ', '  ']))}{value}".encode("latin-1")
         lines.insert(draw(st.integers(0, len(lines))), line)
+    for _ in range(draw(st.integers(0, 2))):
+        # The same to aiohttp, however it is spaced.
+        at = draw(st.integers(0, len(lines) - 1))
+        name, _, value = lines[at].partition(b": ")
+        lines[at] = name + draw(st.sampled_from([b":", b":  ", b":\t", b": \t"])) + value
     if draw(st.integers(0, 20)) == 0:
         lines += [b"X-%d: y" % number for number in range(draw(st.integers(90, 140)))]
     for _ in range(draw(st.integers(0, 1))):
@@ -121,6 +126,8 @@ def content_type(header: str) -> str:
 
 @given(messages())
 @example(b"\r\n".join([*LINES, b"", b""]) + BODY)
+@example(b"\r\n".join([*LINES, b"", b""]).replace(b"Authorization: ", b"Authorization:") + BODY)
+@example(b"\r\n".join([*LINES, b"", b""]).replace(b"X-Request-ID: ", b"X-Request-ID:") + BODY)
 def test_what_is_plain_is_the_same_to_both(raw: bytes) -> None:
     head = head_of(raw)
     if head is None or head.missing(raw):

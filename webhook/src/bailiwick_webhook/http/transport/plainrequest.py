@@ -38,7 +38,8 @@ _READ: Final = (
     "traceparent",
     "connection",
 )
-# Clients send the same names in the same order again and again. A miss costs about what a look without this would.
+# Clients send the same names in the same order again and again. For a head with other names, reading it takes half as
+# long again.
 _LAYOUTS: Final = 256
 # Lines of a head: a field name (RFC 9110, 5.1 and 5.6.2), then visible ASCII and spaces, and the end as it must be.
 # There are fewer of them than the 128 that aiohttp takes.
