@@ -88,13 +88,13 @@ def _pending(
     """Return the answer to a call whose approval is pending, with what people have to know."""
     identifier, groups = text(task, "id") or "", _groups(task)
     places = guide.members(identifier)
-    sentences = [why, f"It waits for {', '.join(groups)}." if groups else "It waits for an approval."]
+    parts = [why, f"It waits for {', '.join(groups)}." if groups else "It waits for an approval."]
     if "approve_with" in places:
-        sentences.append(f"To approve, run: {places['approve_with']}.")
+        parts.append(f"To approve, run: {places['approve_with']}.")
     if "approve_at" in places:
-        sentences.append(f"To see the request, open: {places['approve_at']} {_NO_AUTHORITY}")
-    sentences += [_AGAIN, f"Task: {identifier}"]
-    found = McpRefusalError(DENIED_CODE, reason, " ".join(sentences).strip(), {**data, **places, "how": _AGAIN})
+        parts.append(f"To see the request, open: {places['approve_at']} {_NO_AUTHORITY}")
+    parts += [_AGAIN, f"Task: {identifier}"]
+    found = McpRefusalError(DENIED_CODE, reason, " ".join(parts).strip(), {**data, **places, "how": _AGAIN})
     found.task = task
     return found
 
