@@ -193,15 +193,15 @@ IDS: Final = st.one_of(st.sampled_from(["ann", AGENT, "corp:ann", "corp/ann", "a
 @given(one=st.tuples(ISSUERS, IDS), other=st.tuples(ISSUERS, IDS))
 @example(one=("corp", "ann"), other=("partners", "ann"))
 def test_two_subjects_are_two_to_an_upstream(one: tuple[str, str], other: tuple[str, str]) -> None:
-    told = []
+    subjects = []
     for issuer, name in (one, other):
         subject = Party(USER, name, uid_of(issuer, name), issuer=issuer)
         reply = replies.allowed(
             ALLOWED, EvaluationRequest(structs.replace(cases.CALL, subject=subject), None, live_identity=True)
         )
         assert reply.headers[replies.ISSUER] == issuer
-        told.append([reply.headers[header] for header in (replies.SUBJECT, replies.ISSUER)])
-    assert (told[0] == told[1]) is (one == other)
+        subjects.append([reply.headers[header] for header in (replies.SUBJECT, replies.ISSUER)])
+    assert (subjects[0] == subjects[1]) is (one == other)
 
 
 @pytest.mark.parametrize("adapter", proxies.ADAPTERS)

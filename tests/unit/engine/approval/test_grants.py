@@ -169,12 +169,12 @@ STATES: Final[dict[str, tuple[Object, Fitness]]] = {
         Fitness.USABLE,
     ),
     "used when it was over": (with_status(ACTIVE, uses=1, useRecords=[use(at(571))]), Fitness.UNVERIFIABLE),
-    "active since nobody knows when": (with_status(ACTIVE, approvedTime=None), Fitness.UNVERIFIABLE),
-    "active since nobody knows when, and over": (
+    "active since an unknown time": (with_status(ACTIVE, approvedTime=None), Fitness.UNVERIFIABLE),
+    "active since an unknown time, and over": (
         with_status(ACTIVE, approvedTime=None, notAfterTime=at(0)),
         Fitness.UNVERIFIABLE,
     ),
-    "active until nobody knows when": (with_status(ACTIVE, notAfterTime=None), Fitness.UNVERIFIABLE),
+    "active until an unknown time": (with_status(ACTIVE, notAfterTime=None), Fitness.UNVERIFIABLE),
     "pending": (PENDING, Fitness.PENDING),
     "not seen by the operator yet": (OPENED, Fitness.PENDING),
     "pending in its last second": (with_request(PENDING, pendingUntilTime=at(1)), Fitness.PENDING),
@@ -250,11 +250,11 @@ STATES: Final[dict[str, tuple[Object, Fitness]]] = {
         with_status(with_request(ACTIVE, pendingUntilTime=at(-61)), phase="Consumed"),
         Fitness.OUTDATED,
     ),
-    "used up, though it was approved nobody knows when": (
+    "used up, though it was approved at an unknown time": (
         with_status(ACTIVE, phase="Consumed", approvedTime=None),
         Fitness.OUTDATED,
     ),
-    "used up, though it was active until nobody knows when": (
+    "used up, though it was active until an unknown time": (
         with_status(ACTIVE, phase="Consumed", notAfterTime=None),
         Fitness.OUTDATED,
     ),

@@ -278,8 +278,8 @@ def test_an_explanation_reads_a_history_that_no_rule_of_the_call_read(count: int
     on = counted(governed(export(), near), EXPORTS)
     found = explain(on, CALL, Circumstances(NOW, history=numbers(exports=count)))
     assert found is not None
-    (told,) = (one for one in found.near if one.rule.name == "limited")
-    assert [clause.held for clause in told.clauses if clause.kind == "condition"] == [held]
+    (limited,) = (one for one in found.near if one.rule.name == "limited")
+    assert [clause.held for clause in limited.clauses if clause.kind == "condition"] == [held]
     assert found.histories == (("exports", HistoryNumbers(count)),)
 
 
