@@ -103,8 +103,8 @@ def messages(draw: st.DrawFn) -> bytes:
     for _ in range(draw(st.integers(0, 2))):
         # The same to aiohttp, however it is spaced.
         at = draw(st.integers(0, len(lines) - 1))
-        name, _, value = lines[at].partition(b": ")
-        lines[at] = name + draw(st.sampled_from([b":", b":  ", b":\t", b": \t"])) + value
+        field, _, rest = lines[at].partition(b": ")
+        lines[at] = field + draw(st.sampled_from([b":", b":  ", b":\t", b": \t"])) + rest
     if draw(st.integers(0, 20)) == 0:
         lines += [b"X-%d: y" % number for number in range(draw(st.integers(90, 140)))]
     for _ in range(draw(st.integers(0, 1))):
