@@ -27,4 +27,5 @@ def ambiguous(why: object) -> str:
 
 def undecidable(what: str, error: object) -> str:
     """Return what to say of something that no decision can be requested about. `what` begins the sentence."""
-    return f"{what} cannot be submitted for a decision: {error}. Correct the request and send it again."
+    why = str(error).removesuffix(".")
+    return f"{what} cannot be submitted for a decision: {why}. Correct the request and send it again."

@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick import web
+from bailiwick import sentences, web
 from bailiwick.decision import AccessDecision
 from bailiwick.mcp import calls
 from bailiwick.mcp.calls import McpRefusalError
@@ -49,3 +49,10 @@ def test_no_caller_is_sent_again_with_a_question_that_is_not_taken() -> None:
 
 def test_a_caller_with_too_large_a_body_learns_what_to_send() -> None:
     assert NEXT.search(said_by(web.too_large()))
+
+
+@pytest.mark.parametrize("why", ["x is no number", "X is no number."])
+def test_a_reason_that_is_a_sentence_ends_once(why: str) -> None:
+    said = sentences.undecidable("The request", why)
+    assert ".." not in said
+    assert NEXT.search(said)
