@@ -102,6 +102,10 @@ class IssuerConfig(Model):
             raise ValueError(f"issuer: {wrong}, or set jwksFile or jwksURL")
         if self.jwks_url is not None and (wrong := problem_of_url(self.jwks_url)):
             raise ValueError(f"jwksURL: {wrong}")
+        if self.name == usernames.ASSERTED:
+            raise ValueError(
+                f"name: {usernames.ASSERTED} stands for subjects on the word of an enforcer; choose another name"
+            )
         if self.signals is not None and self.name == "cluster":
             raise ValueError("signals: the cluster's service accounts are not stopped by signals of an issuer")
         return self

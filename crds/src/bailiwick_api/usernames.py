@@ -15,6 +15,8 @@ _BRACES: Final = re.compile(r"[{}]")
 _SYSTEM: Final = "system:"
 NAME_CLAIM: Final = "sub"
 """The claim that names a person in policies and grants, unless the issuer's entry has another."""
+ASSERTED: Final = "asserted"
+"""Stands in place of an issuer for parties that only the enforcer asserts."""
 LONGEST_USERNAME: Final = 512
 _AT: Final = "@"
 """What a name has that is an email address, or holds one, as usernames at the API server do."""

@@ -15,8 +15,6 @@ Key = NewType("Key", str)
 CLUSTER: Final = "cluster"
 SERVICE_ACCOUNT: Final = "serviceAccount"
 USER: Final = "user"
-ASSERTED: Final = "asserted"
-"""The issuer of parties that only the enforcer asserts."""
 MAX_UID: Final = 128
 """What a grant can hold, in characters."""
 _HASHED: Final = "sha256:"

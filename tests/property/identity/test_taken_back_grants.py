@@ -10,10 +10,10 @@ from hypothesis import example, given, settings as hypothesis, strategies as st
 
 from bailiwick_api.issuers import ClaimMapping
 from bailiwick_api.kinds.approvalgrant import Request
-from bailiwick_api.usernames import UsernameTemplate
+from bailiwick_api.usernames import ASSERTED, UsernameTemplate
 from bailiwick_engine.approval.revokedgrants import ending_revocation
 from bailiwick_engine.call import Party
-from bailiwick_engine.keys import ASSERTED, MAX_UID, uid_of
+from bailiwick_engine.keys import MAX_UID, uid_of
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.identity.people import MAX_NAME, person_of
 from support.objects import opened_grant

@@ -2,8 +2,8 @@
 
 import pytest
 
+from bailiwick_api.usernames import ASSERTED
 from bailiwick_engine.keys import (
-    ASSERTED,
     MAX_UID,
     Key,
     entity,

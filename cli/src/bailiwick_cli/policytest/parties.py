@@ -4,11 +4,11 @@ Holds: no party is taken for one that this endpoint could not have authenticated
 """
 
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX, ServiceAccountName
-from bailiwick_api.usernames import is_reserved
+from bailiwick_api.usernames import ASSERTED, is_reserved
 from bailiwick_cli.policytest.model import PartyFixture
 from bailiwick_engine import keys
 from bailiwick_engine.call import Party, PodWorkload
-from bailiwick_engine.keys import ASSERTED, CLUSTER, SERVICE_ACCOUNT, USER
+from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, USER
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_regions.parties import is_accepted

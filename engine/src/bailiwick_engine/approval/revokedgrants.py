@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from bailiwick_api.kinds.approvalgrant import Request
+from bailiwick_api.usernames import ASSERTED
 from bailiwick_engine import keys
-from bailiwick_engine.keys import ASSERTED
 from bailiwick_engine.revocations import UNLISTED, PartyRevocation, Revocations
 
 

@@ -12,11 +12,11 @@ from typing import Final
 
 from bailiwick_api.kinds.approvalgrant import Actor, Request, ResolvedNames as GrantResolved
 from bailiwick_api.kinds.matches import RESOURCE_ID_PATTERN
-from bailiwick_api.usernames import UsernameTemplate, is_reserved
+from bailiwick_api.usernames import ASSERTED, UsernameTemplate, is_reserved
 from bailiwick_engine import keys
 from bailiwick_engine.approval.gates import Gate, join_gates, plain_steps, unmeetable
 from bailiwick_engine.decision.justification import reason_problem
-from bailiwick_engine.keys import ASSERTED, CLUSTER, SERVICE_ACCOUNT, USER, Key
+from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, USER, Key
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, CompiledRule, SettingsMeaning
 from bailiwick_operator.reconcile.conditions import Status

@@ -6,9 +6,10 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api.kinds.approvalgrant import ApprovalGrant, Request
+from bailiwick_api.usernames import ASSERTED
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.decision.decide import decide
-from bailiwick_engine.keys import ASSERTED, uid_of
+from bailiwick_engine.keys import uid_of
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_operator.reconcile import endpointpolicy

@@ -7,8 +7,9 @@ Asserted`; a service account is bound to its uid, and one without (impersonated)
 from typing import Final, NamedTuple
 
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_api.usernames import ASSERTED
 from bailiwick_engine.call import Party, UnprovenParty
-from bailiwick_engine.keys import ASSERTED, MAX_UID, SERVICE_ACCOUNT, USER, uid_of
+from bailiwick_engine.keys import MAX_UID, SERVICE_ACCOUNT, USER, uid_of
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.identity.people import MAX_GROUPS, readable

@@ -10,8 +10,9 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick_api.issuers import IssuerConfig
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_api.usernames import ASSERTED
 from bailiwick_engine.call import Party, UnprovenParty
-from bailiwick_engine.keys import ASSERTED, SERVICE_ACCOUNT, USER, uid_of
+from bailiwick_engine.keys import SERVICE_ACCOUNT, USER, uid_of
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.identity.people import person_of, readable
 

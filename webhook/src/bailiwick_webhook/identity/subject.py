@@ -13,9 +13,9 @@ import msgspec
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
-from bailiwick_api.usernames import is_reserved
+from bailiwick_api.usernames import ASSERTED, is_reserved
 from bailiwick_engine.call import Json, Party, PodWorkload, ServiceAccount, UnprovenParty
-from bailiwick_engine.keys import ASSERTED, CLUSTER, SERVICE_ACCOUNT, USER, uid_of
+from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, USER, uid_of
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.reasons import Reason
 from bailiwick_process.jwt.claims import audience_matches

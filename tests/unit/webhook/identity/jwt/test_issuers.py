@@ -40,6 +40,8 @@ def _file(folder: Path, *listed: object) -> Path:
         ([], "at least 1"),
         ([{**CORP, "audience": "x"}], "audience"),
         ([{**CORP, "name": "Corp"}], "name"),
+        # Its people would have the uids of those whom an enforcer only asserts.
+        ([{**CORP, "name": "asserted"}], "choose another name"),
         ([CORP, CORP], "the same name"),
         ([CORP, {**CORP, "name": "again"}], "the same issuer"),
         ([{**CORP, "issuer": "http://login.corp.example"}], "https"),

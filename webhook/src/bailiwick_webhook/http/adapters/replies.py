@@ -13,8 +13,8 @@ from urllib.parse import quote
 import orjson
 from aiohttp import web
 
+from bailiwick_api.usernames import ASSERTED
 from bailiwick_engine.call import Party
-from bailiwick_engine.keys import ASSERTED
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.addressing import Tenant
