@@ -133,7 +133,7 @@ def problem(status: int, reason: str, detail: str, more: Mapping[str, Any] | Non
 
 
 def single_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return headers by name. Raises `RequestError` where one that decides stands twice: which would count?"""
+    """Return headers by name. Raises `RequestError` where one that decides occurs twice: which would count?"""
     found: dict[str, str] = {}
     for name, value in pairs:
         key = name.lower()
@@ -157,7 +157,7 @@ def one_reading(path: str, raw_path: bytes | None, query: bytes) -> None:
 
 
 def query_of(pairs: Iterable[tuple[str, str]], repeated: Sequence[str]) -> dict[str, list[str]]:
-    """Return the values of a query by name. Raises `RequestError` for a name that stands twice and must not."""
+    """Return the values of a query by name. Raises `RequestError` for a name that occurs twice and must not."""
     try:
         return query_texts(pairs, repeated)
     except OddTargetError as error:
